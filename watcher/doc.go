@@ -1,0 +1,36 @@
+// Package watcher tells which paths below one directory tree, the root, have
+// changed.
+//
+// In flow the kernel's change records: of a whole filesystem by fanotify, or
+// of single directories by inotify. Out flow batches of Event on one bounded
+// channel, in order. An Event says "look at this path again"; it is a hint,
+// never a history, and nothing here reads file contents or decides what to do.
+//
+// Two goroutines do the work while Run runs:
+//
+//   - The reader owns the kernel queue. On a thread of its own it waits in
+//     epoll, drains the queue, decodes in place and fills the ring. It never
+//     allocates, resolves a name, takes a lock or waits for another goroutine.
+//   - The resolver is Run's caller. It owns everything else: it empties the
+//     ring, knows the directories, drops what lies outside the root or is
+//     ignored, and sends the Events. With inotify a few walkers that arm many
+//     directories at once share the directory tree with it under one mutex.
+//
+// Invariants:
+//
+//   - Every change below the root made after Ready is reported: as an Event
+//     for its path, or for a directory above it with Subtree or Rescan, or
+//     for the directory that holds it with Children. Changes not reported are
+//     those the kernel has no record of: stores through a memory mapping
+//     before it is unmapped, access times, inode flags (chattr), and writes
+//     through another name of a hard-linked file.
+//   - What is lost is lost aloud: a full kernel queue, a full ring, a record
+//     or handle that cannot be read, a watch limit and a mount below the root
+//     each end in a Rescan with its Reason, sent after the losing has ended.
+//   - A receiver that stalls holds up the resolver, never the reader: the
+//     kernel queue stays short and other programs are not slowed down.
+//   - Bits of one Event have no order, and neither has one path's last Event
+//     the last word: the kernel merges records. Only a look at the path tells.
+//   - No descriptor into the watched filesystem is kept open while waiting,
+//     so it can be unmounted at any time.
+package watcher

@@ -1,0 +1,250 @@
+package watcher
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// fan is the fanotify backend: it turns records of the whole filesystem into
+// Events of the root.
+type fan struct {
+	r     *resolver
+	nodes *fanNodes
+	root  int   // descriptor of the root while it is needed, else -1
+	mount int32 // the mount it was opened through
+	// unresolved asks for a Rescan at the next settling.
+	unresolved bool
+	// troubled and deep: already logged.
+	troubled, deep bool
+	graves         graves
+	// blind are the mount points below the root, which the mark does not cover.
+	blind []string
+
+	key, up     handleBuf
+	link, again []byte
+	chain       []fanStep
+}
+
+func newFan(r *resolver) *fan {
+	f := &fan{
+		r: r, root: -1,
+		graves: graves{},
+		nodes:  newFanNodes(r.w.id.handle, r.w.cfg.MaxNodes, &r.w.count),
+		link:   make([]byte, unix.PathMax), again: make([]byte, unix.PathMax),
+	}
+	f.see(sortedKeys(r.w.mounts))
+	return f
+}
+
+// start has nothing to arm: the mark stands since New.
+func (f *fan) start(context.Context) { close(f.r.w.ready) }
+
+// handle turns a record into Events.
+func (f *fan) handle(s *slot, p payload) {
+	if s.mask&(unix.FAN_DELETE|unix.FAN_RENAME) != 0 && string(p[partChild]) == f.nodes.key {
+		if f.r.checkRoot(); f.r.gone {
+			return
+		}
+	}
+	if s.mask&unix.FAN_RENAME != 0 {
+		f.renamed(s, p)
+		return
+	}
+	kind := fanKind(s.mask)
+	dir := f.dir(p[partDir])
+	below := f.graves.take(s, p)
+	switch {
+	case dir == nil:
+		f.r.w.count.nameless.Add(1)
+	case !dir.in:
+		f.r.w.count.outside.Add(1)
+		if dir.dead {
+			f.graves.add(s, p, below)
+		}
+	case dir.ignored:
+		f.r.w.count.ignored.Add(1)
+	default:
+		f.changed(s, p, dir, kind, below)
+	}
+	if s.mask&(unix.FAN_DELETE|unix.FAN_ONDIR) == unix.FAN_DELETE|unix.FAN_ONDIR {
+		f.nodes.forget(p[partChild])
+	}
+}
+
+// changed reports a change of a name in dir, or of dir itself.
+func (f *fan) changed(s *slot, p payload, dir *fanNode, kind Kind, below uint32) {
+	name := p[partName]
+	if len(name) == 0 || string(name) == "." {
+		f.r.emit(Event{Path: dir.path, Kind: kind | Dir, Time: s.time})
+		return
+	}
+	if anonymous(name) && !kind.has(Dir) {
+		// It may as well be a file of that very name, so the name is told too.
+		f.r.emit(Event{Path: dir.path, Kind: Children | Dir, Time: s.time})
+	}
+	path := join(dir.path, string(name))
+	if f.r.ignored(path, kind.has(Dir)) {
+		f.r.w.count.ignored.Add(1)
+		return
+	}
+	if kind.has(Created | Dir) {
+		if isSubvolume(p[partChild]) {
+			// A snapshot comes with all its content and only this record.
+			kind |= Subtree
+		}
+		// A directory just made has this place, or the record of its rename
+		// is still to come.
+		if len(p[partChild]) > 0 && !kind.has(Removed) && len(f.nodes.by) < f.nodes.max {
+			if n := f.nodes.at(p[partChild]); n.stale {
+				f.nodes.place(n, dir, string(name))
+			}
+		}
+	}
+	f.r.emit(Event{Path: path, Kind: kind, Below: below, Time: s.time})
+}
+
+// renamed reports a rename from both its ends.
+func (f *fan) renamed(s *slot, p payload) {
+	isDir := s.mask&unix.FAN_ONDIR != 0
+	from, oldIn, oldSeen := f.end(p[partDir], p[partName], isDir)
+	to, newIn, newSeen := f.end(p[partNewDir], p[partNewName], isDir)
+	if isDir && len(p[partChild]) > 0 {
+		f.nodes.renamed(p[partChild], oldIn, newIn)
+	}
+	if !oldIn && !newIn {
+		f.r.w.count.outside.Add(1)
+		return
+	}
+	if !oldSeen && !newSeen {
+		f.r.w.count.ignored.Add(1)
+		return
+	}
+	kind := Moved
+	if isDir {
+		kind |= Dir
+	}
+	if oldSeen {
+		f.r.emit(Event{Path: from, Kind: Removed | kind, Time: s.time})
+	}
+	if newSeen {
+		if isDir {
+			kind |= Subtree
+		}
+		ev := Event{Path: to, Kind: Created | kind, Time: s.time}
+		if oldSeen {
+			ev.From = from
+		}
+		f.r.emit(ev)
+	}
+}
+
+// end finds one end of a rename: its path, whether it is inside, and whether
+// it is to be seen, that is inside and not ignored.
+func (f *fan) end(dirKey, name []byte, isDir bool) (path string, in, seen bool) {
+	if len(dirKey) == 0 || len(name) == 0 {
+		return "", false, false
+	}
+	dir := f.dir(dirKey)
+	if dir == nil || !dir.in {
+		return "", false, false
+	}
+	path = join(dir.path, string(name))
+	return path, true, !dir.ignored && !f.r.ignored(path, isDir)
+}
+
+func fanKind(mask uint64) (k Kind) {
+	for _, b := range [...]struct {
+		bit  uint64
+		kind Kind
+	}{
+		{unix.FAN_CREATE, Created}, {unix.FAN_DELETE, Removed}, {unix.FAN_MODIFY, Modified},
+		{unix.FAN_CLOSE_WRITE, Closed}, {unix.FAN_ATTRIB, Attrib}, {unix.FAN_ONDIR, Dir},
+	} {
+		if mask&b.bit != 0 {
+			k |= b.kind
+		}
+	}
+	return k
+}
+
+func (k Kind) has(b Kind) bool { return k&b == b }
+
+// isSubvolume reports whether a handle is that of a btrfs subvolume's top
+// directory: handles of this type start with the object's number, which is
+// 256 for all of them.
+func isSubvolume(key []byte) bool {
+	const btrfsHandle, btrfsTop = 0x4d, 256
+	return len(key) >= 16 && binary.NativeEndian.Uint32(key[4:]) == btrfsHandle &&
+		binary.LittleEndian.Uint64(key[8:]) == btrfsTop
+}
+
+// lost forgets all places, for renames may be among what is missing.
+func (f *fan) lost(why Reason, now int64) {
+	f.nodes.clear()
+	f.r.rescan("", why, now)
+}
+
+// mounted reports the paths where something was mounted or unmounted.
+func (f *fan) mounted(changed, all []string, now int64) {
+	f.see(all)
+	for _, path := range changed {
+		if !f.r.ignored(path, true) {
+			f.r.rescan(path, NewMount, now)
+		}
+	}
+}
+
+// see takes note of the mounts below the root, which the mark does not cover.
+func (f *fan) see(all []string) {
+	f.blind = all
+	f.r.w.count.mounts.Store(&all)
+	if len(all) > 0 {
+		f.r.w.cfg.Log.Warn("filesystems mounted below the root are not watched live, only rescanned; backend inotify would watch them",
+			"root", f.r.w.cfg.Root, "mounts", all, "every", f.r.w.cfg.Repoll)
+	}
+}
+
+// repoll asks for what the mark does not cover.
+func (f *fan) repoll(now int64) {
+	for _, path := range f.blind {
+		if !f.r.ignored(path, true) {
+			f.r.rescan(path, NewMount, now)
+		}
+	}
+}
+
+// remounted marks the filesystem again: the old mark went with the old mount.
+func (f *fan) remounted(now int64) {
+	f.closeRoot()
+	if err := markFilesystem(f.r.w.reader.group, f.r.w.cfg.Root); err != nil {
+		f.r.w.cfg.Log.Error("mark the filesystem mounted anew", "root", f.r.w.cfg.Root, "err", err)
+		f.r.emit(Event{Kind: Gone, Time: now})
+		f.r.gone = true
+		return
+	}
+	f.r.w.cfg.Log.Warn("the root's filesystem was mounted anew: the root will be compared again", "root", f.r.w.cfg.Root)
+	f.lost(Restarted, now)
+}
+
+// settle lets go of the root and asks for what could not be resolved.
+func (f *fan) settle(now int64) {
+	f.closeRoot()
+	if f.unresolved {
+		f.unresolved = false
+		f.lost(ResolveFailed, now)
+	}
+}
+
+func (f *fan) settled() bool           { return true }
+func (f *fan) due() <-chan time.Time   { return nil }
+func (f *fan) expire(int64)            {}
+func (f *fan) walked() <-chan struct{} { return nil }
+func (f *fan) finish(int64)            {}
+func (f *fan) stop()                   { f.closeRoot() }
+
+// base is the last name of a path.
+func base(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }

@@ -1,0 +1,262 @@
+package watcher
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// image makes a filesystem in a file and returns a function that mounts it.
+func image(t *testing.T, kind string, size int64) (mount func(at string)) {
+	t.Helper()
+	needRoot(t)
+	if _, err := exec.LookPath("mkfs." + kind); err != nil {
+		t.Skip(err)
+	}
+	file := filepath.Join(t.TempDir(), "image")
+	write(t, file, "")
+	ok(t, os.Truncate(file, size))
+	command(t, "mkfs."+kind, "-q", file)
+	return func(at string) {
+		t.Helper()
+		if out, err := exec.Command("mount", "-o", "loop", file, at).CombinedOutput(); err != nil {
+			t.Skipf("mount: %v: %s", err, out)
+		}
+		t.Cleanup(func() { detach(at) })
+	}
+}
+
+// detach unmounts whatever is still mounted at a path.
+func detach(at string) {
+	for unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) == nil {
+	}
+}
+
+func command(t *testing.T, name string, arg ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, arg...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v: %s", name, arg, err, out)
+	}
+}
+
+// unmount retries while something else looks at the mount for a moment, as
+// the watcher may at the root once a second; it must never hold it.
+func unmount(t *testing.T, at string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Unmount(at, 0)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
+			t.Fatal("umount:", err)
+		}
+	}
+}
+
+func TestUnmountIsNotHeldUpAndMeansGone(t *testing.T) {
+	for _, where := range []string{".", "sub/root"} {
+		for _, b := range []Backend{BackendFanotify, BackendInotify} {
+			t.Run(string(b)+" "+where, func(t *testing.T) {
+				at := tempRoot(t, "disk")
+				image(t, "ext4", 8<<20)(at)
+				root := filepath.Join(at, where)
+				mkdir(t, root)
+				p := watch(t, Config{Root: root, Backend: b})
+				mkdir(t, p.path("d"))
+				write(t, p.path("d/f"), "1")
+				want(t, p.sync(), "d/f", Created)
+				unmount(t, at)
+				p.untilGone()
+			})
+		}
+	}
+}
+
+// The same filesystem unmounted and mounted again: its old mark is void.
+func TestRemountIsNoticed(t *testing.T) {
+	for _, b := range []Backend{BackendFanotify, BackendInotify} {
+		t.Run(string(b), func(t *testing.T) {
+			at := tempRoot(t, "disk")
+			mount := image(t, "ext4", 8<<20)
+			mount(at)
+			mkdir(t, at+"/root/d")
+			var g gate
+			p := watch(t, Config{Root: at + "/root", Backend: b, hold: g.hold})
+			g.during(func() {
+				write(t, p.path("d/f"), "1")
+				unmount(t, at)
+				mount(at)
+			})
+			restarted := false
+			p.until(func(e Event) bool {
+				restarted = e.Reason == Restarted
+				return restarted || e.Has(Gone)
+			})
+			if !restarted {
+				t.Skip("seen while unmounted, or mounted as another device")
+			}
+			p.sync()
+			mkdir(t, p.path("d/n"))
+			write(t, p.path("d/n/g"), "1")
+			want(t, p.sync(), "d/n/g", Created)
+		})
+	}
+}
+
+func TestMountBelowTheRoot(t *testing.T) {
+	needRoot(t)
+	for _, b := range []Backend{BackendFanotify, BackendInotify} {
+		t.Run(string(b), func(t *testing.T) {
+			root := tempRoot(t, "disk")
+			need(t, b, root)
+			at := root + "/a/m"
+			mkdir(t, at+"/under")
+			t.Cleanup(func() { detach(at) })
+			p := watch(t, Config{Root: root, Backend: b, Repoll: time.Millisecond})
+			if err := unix.Mount("none", at, "tmpfs", 0, ""); err != nil {
+				t.Skip("mount:", err)
+			}
+			newMount := func(e Event) bool { return e.Path == "a/m" && e.Reason == NewMount }
+			p.until(newMount)
+			mkdir(t, at+"/d")
+			write(t, at+"/d/f", "1")
+			if b == BackendFanotify {
+				// Not seen live, and said so; rescanned again and again.
+				if m := p.w.Stats().UnwatchedMounts; len(m) != 1 || m[0] != "a/m" {
+					t.Error("unwatched mounts:", m)
+				}
+				p.until(newMount)
+			} else {
+				want(t, p.sync(), "a/m/d/f", Created)
+			}
+			unmount(t, at)
+			p.until(newMount)
+			p.sync()
+			write(t, at+"/under/f", "1")
+			want(t, p.sync(), "a/m/under/f", Created)
+			if m := p.w.Stats().UnwatchedMounts; len(m) != 0 {
+				t.Error("unwatched mounts:", m)
+			}
+		})
+	}
+}
+
+func TestAutoTakesInotifyIfSomethingIsMountedBelow(t *testing.T) {
+	needRoot(t)
+	root := tempRoot(t, "disk")
+	need(t, BackendFanotify, root)
+	at := root + "/odd name"
+	mkdir(t, at)
+	t.Cleanup(func() { detach(at) })
+	if err := unix.Mount("none", at, "tmpfs", 0, ""); err != nil {
+		t.Skip("mount:", err)
+	}
+	p := watch(t, Config{Root: root})
+	if b, why := p.w.Backend(); b != BackendInotify || !strings.Contains(why, `"odd name"`) {
+		t.Error(b, why)
+	}
+	write(t, at+"/f", "1")
+	want(t, p.sync(), "odd name/f", Created)
+}
+
+// The mount of a directory from elsewhere in the same filesystem leads out of
+// the root, and a path through it is not the one the kernel tells.
+func TestBindMountOfTheRoot(t *testing.T) {
+	needRoot(t)
+	for _, b := range []Backend{BackendFanotify, BackendInotify} {
+		t.Run(string(b), func(t *testing.T) {
+			real := tempRoot(t, "disk")
+			need(t, b, real)
+			mkdir(t, real+"/tree/d")
+			at := real + "/../bound"
+			mkdir(t, at)
+			at = filepath.Clean(at)
+			if err := unix.Mount(real+"/tree", at, "", unix.MS_BIND, ""); err != nil {
+				t.Skip("mount:", err)
+			}
+			t.Cleanup(func() { detach(at) })
+			p := watch(t, Config{Root: at, Backend: b})
+			write(t, at+"/d/f", "1")
+			write(t, real+"/tree/d/g", "1") // through the other mount
+			mkdir(t, real+"/other/d")
+			write(t, real+"/other/d/h", "1")
+			ev := p.sync()
+			want(t, ev, "d/f", Created)
+			want(t, ev, "d/g", Created)
+			if all := kinds(ev); len(all) != 2 {
+				t.Error("more than two paths:", all)
+			}
+			rename(t, real+"/other", real+"/tree/in")
+			want(t, p.sync(), "in", Created|Moved|Dir|Subtree)
+			write(t, real+"/tree/in/d/i", "1")
+			want(t, p.sync(), "in/d/i", Created)
+		})
+	}
+}
+
+// A snapshot appears with all its content and one record.
+func TestBtrfsSnapshot(t *testing.T) {
+	for _, b := range []Backend{BackendFanotify, BackendInotify} {
+		t.Run(string(b), func(t *testing.T) {
+			if _, err := exec.LookPath("btrfs"); err != nil {
+				t.Skip(err)
+			}
+			at := tempRoot(t, "disk")
+			image(t, "btrfs", 128<<20)(at)
+			p := watch(t, Config{Root: at, Backend: b})
+			command(t, "btrfs", "subvolume", "create", at+"/v")
+			write(t, at+"/v/f", "1")
+			p.sync()
+			command(t, "btrfs", "subvolume", "snapshot", at+"/v", at+"/s")
+			ev := p.sync()
+			if b == BackendFanotify {
+				want(t, ev, "s", Created|Dir|Subtree)
+			} else {
+				want(t, ev, "s/f", Created)
+			}
+			write(t, at+"/s/g", "1")
+			want(t, p.sync(), "s/g", Created)
+			command(t, "btrfs", "subvolume", "delete", at+"/s")
+			want(t, p.sync(), "s", Removed|Dir)
+		})
+	}
+}
+
+func TestXFS(t *testing.T) {
+	at := tempRoot(t, "disk")
+	image(t, "xfs", 320<<20)(at)
+	need(t, BackendFanotify, at)
+	p := watch(t, Config{Root: at})
+	mkdir(t, at+"/a/b")
+	write(t, at+"/a/b/f", "1")
+	want(t, p.sync(), "a/b/f", Created)
+	rename(t, at+"/a", at+"/z")
+	write(t, at+"/z/b/g", "1")
+	want(t, p.sync(), "z/b/g", Created)
+}
+
+func TestMountTable(t *testing.T) {
+	table := "22 1 0:21 / /proc rw - proc proc rw\n" +
+		"30 1 8:1 / /r rw - ext4 /dev/a rw\n" +
+		"31 30 8:2 / /r/a\\040b rw - ext4 /dev/b rw\n" +
+		"32 30 8:3 / /r/c rw - ext4 /dev/c rw\n" +
+		"33 30 8:4 / /rr rw - ext4 /dev/d rw\nbroken\n"
+	got := parseMounts([]byte(table), "/r")
+	if len(got) != 2 || got["a b"] != 31 || got["c"] != 32 {
+		t.Error(got)
+	}
+	stacked := parseMounts([]byte(table+"40 32 8:5 / /r/c rw - ext4 /dev/e rw\n"), "/r")
+	if diff := changedMounts(got, stacked); len(diff) != 1 || diff[0] != "c" {
+		t.Error(diff)
+	}
+	if all := parseMounts([]byte(table), "/"); len(all) != 5 {
+		t.Error(all)
+	}
+}

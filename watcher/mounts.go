@@ -1,0 +1,123 @@
+package watcher
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// mountsBelow reads the mount table and returns the mount points strictly
+// below root, relative to it, each with a number that changes when what is
+// mounted there does.
+func mountsBelow(root string) (map[string]int, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("read mount table: %w", err)
+	}
+	return parseMounts(b, root), nil
+}
+
+// parseMounts takes the mount table apart: of each line
+// "id parent major:minor root mountpoint options…" it needs id and mountpoint.
+func parseMounts(table []byte, root string) map[string]int {
+	below := map[string]int{}
+	prefix := strings.TrimSuffix(root, "/") + "/"
+	for line := range bytes.Lines(table) {
+		f := bytes.Fields(line)
+		if len(f) < 5 {
+			continue
+		}
+		id, err := strconv.Atoi(string(f[0]))
+		if err != nil {
+			continue
+		}
+		at := unescapeMount(string(f[4]))
+		if rel, ok := strings.CutPrefix(at, prefix); ok && rel != "" {
+			below[rel] = below[rel]*31 + id
+		}
+	}
+	return below
+}
+
+// unescapeMount undoes the octal escapes of blank, tab, newline and backslash.
+func unescapeMount(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// changedMounts lists, sorted, the mount points at which a and b differ.
+func changedMounts(a, b map[string]int) []string {
+	var diff []string
+	for p, id := range a {
+		if b[p] != id {
+			diff = append(diff, p)
+		}
+	}
+	for p := range b {
+		if _, ok := a[p]; !ok {
+			diff = append(diff, p)
+		}
+	}
+	slices.Sort(diff)
+	return diff
+}
+
+func sortedKeys(m map[string]int) []string {
+	var keys []string
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// fsName names the filesystem that holds path, for messages.
+func fsName(path string) (name string, remote bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return "unknown", false
+	}
+	switch uint32(st.Type) {
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlay", false
+	case unix.FUSE_SUPER_MAGIC:
+		return "fuse", true
+	case unix.NFS_SUPER_MAGIC:
+		return "nfs", true
+	case unix.CIFS_SUPER_MAGIC, unix.SMB2_SUPER_MAGIC, unix.SMB_SUPER_MAGIC:
+		return "cifs", true
+	case unix.V9FS_MAGIC:
+		return "9p", true
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs", false
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4", false
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs", false
+	case unix.TMPFS_MAGIC:
+		return "tmpfs", false
+	case unix.PROC_SUPER_MAGIC:
+		return "proc", false
+	case unix.SYSFS_MAGIC:
+		return "sysfs", false
+	}
+	return fmt.Sprintf("type 0x%x", uint32(st.Type)), false
+}

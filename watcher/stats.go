@@ -1,0 +1,78 @@
+package watcher
+
+import (
+	"sync/atomic"
+)
+
+// Stats are totals since New, except where they say "now".
+type Stats struct {
+	// Read counts kernel records decoded; Sent counts Events delivered.
+	Read, Sent uint64
+	// Outside counts records of paths outside the root, Ignored those of
+	// excluded paths, Nameless those that name no path (a change of a link
+	// count, or of a directory that was gone when looked at).
+	Outside, Ignored, Nameless uint64
+	// Resolved counts directory handles looked up in the filesystem; CacheHits
+	// and CacheMisses count records whose directory was, or was not, known.
+	// fanotify only.
+	Resolved, CacheHits, CacheMisses uint64
+	// Nodes is the number of directories known now.
+	Nodes uint64
+	// RingHigh is the most slots ever in use; RingDropped counts records
+	// dropped because the ring was full.
+	RingHigh, RingDropped uint64
+	// Rescans counts by reason how often all of a part had to be asked for.
+	Rescans map[Reason]uint64
+	// Watches is the number of inotify watches now.
+	Watches uint64
+	// UnwatchedDirs is the number of directories not watched live now, because
+	// of a limit; their changes are found by rescans.
+	UnwatchedDirs uint64
+	// UnwatchedMounts are the mount points below the root that fanotify does
+	// not see now.
+	UnwatchedMounts []string
+	// Unreadable counts directories found that could not be opened.
+	Unreadable uint64
+}
+
+var reasons = [...]Reason{QueueOverflow, RingFull, WatchLimit, ResolveFailed, NewMount, Restarted}
+
+// counters is Stats while it is being written, by any of the goroutines.
+type counters struct {
+	read, sent                 atomic.Uint64
+	outside, ignored, nameless atomic.Uint64
+	resolved, hits, misses     atomic.Uint64
+	nodes                      atomic.Uint64
+	ringHigh, ringDropped      atomic.Uint64
+	watches, unwatched         atomic.Uint64
+	unreadable                 atomic.Uint64
+	rescans                    [len(reasons)]atomic.Uint64
+	mounts                     atomic.Pointer[[]string]
+}
+
+func (c *counters) rescan(why Reason) {
+	for i, r := range reasons {
+		if r == why {
+			c.rescans[i].Add(1)
+		}
+	}
+}
+
+func (c *counters) snapshot() Stats {
+	s := Stats{
+		Read: c.read.Load(), Sent: c.sent.Load(),
+		Outside: c.outside.Load(), Ignored: c.ignored.Load(), Nameless: c.nameless.Load(),
+		Resolved: c.resolved.Load(), CacheHits: c.hits.Load(), CacheMisses: c.misses.Load(),
+		Nodes:    c.nodes.Load(),
+		RingHigh: c.ringHigh.Load(), RingDropped: c.ringDropped.Load(),
+		Watches: c.watches.Load(), UnwatchedDirs: c.unwatched.Load(), Unreadable: c.unreadable.Load(),
+		Rescans: make(map[Reason]uint64, len(reasons)),
+	}
+	for i, r := range reasons {
+		s.Rescans[r] = c.rescans[i].Load()
+	}
+	if m := c.mounts.Load(); m != nil {
+		s.UnwatchedMounts = append(s.UnwatchedMounts, *m...)
+	}
+	return s
+}
