@@ -1,0 +1,300 @@
+package scheduler
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/fansync/fansync/coalesce"
+)
+
+// mtimeSlack is how far ctime may be from mtime, in nanoseconds, before the
+// mtime is taken to be set by hand or carried by a rename; then it says nothing
+// about the content.
+const mtimeSlack = 10e6
+
+// purpose sets batches of one form apart, the first to go first.
+type purpose uint8
+
+const (
+	// counting: removals that may take an unknown number of files with them;
+	// nothing is deleted until they were counted.
+	counting purpose = iota
+	// clearing: removals that lose nothing, because what was there has moved.
+	clearing
+	// plain: all else.
+	plain
+)
+
+// bucket collects what goes into one batch.
+type bucket struct {
+	form    Form
+	purpose purpose
+	items   map[string]Item
+	entries []coalesce.Entry
+	since   int64
+	deletes int64
+	born    int64
+}
+
+func (b *bucket) add(it Item, e coalesce.Entry) {
+	b.put(it)
+	if len(b.entries) == 0 || e.Since < b.since {
+		b.since = e.Since
+	}
+	b.entries = append(b.entries, e)
+	if it.Missing {
+		b.deletes += int64(e.Deletes)
+	} else if e.Has(coalesce.Born) {
+		b.born++
+	}
+}
+
+func (b *bucket) put(it Item) {
+	if old, ok := b.items[it.Path]; ok {
+		it.Children = it.Children || old.Children
+		it.Missing = it.Missing && old.Missing
+	}
+	b.items[it.Path] = it
+}
+
+// implies reports whether a run of the bucket sets the attributes of dir.
+func (b *bucket) implies(dir string) bool {
+	for p := range b.items {
+		if p == dir || coalesce.Under(p, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// sorting is what build makes of the entries it is given.
+type sorting struct {
+	buckets map[Form]map[purpose]*bucket
+	ghosts  []coalesce.Entry // never at the remote, and gone again
+	waits   bool             // some went back until a flight or removals are over
+}
+
+func (s *sorting) bucket(form Form, p purpose) *bucket {
+	if s.buckets[form] == nil {
+		s.buckets[form] = map[purpose]*bucket{}
+	}
+	b := s.buckets[form][p]
+	if b == nil {
+		b = &bucket{form: form, purpose: p, items: map[string]Item{}}
+		s.buckets[form][p] = b
+	}
+	return b
+}
+
+// first is the bucket that goes now.
+func (s *sorting) first() *bucket {
+	var first *bucket
+	for _, byPurpose := range s.buckets {
+		for _, b := range byPurpose {
+			if first == nil || cmp.Or(cmp.Compare(b.purpose, first.purpose), cmp.Compare(b.since, first.since), cmp.Compare(b.form, first.form)) < 0 {
+				first = b
+			}
+		}
+	}
+	return first
+}
+
+// build looks every entry up in the source and makes a batch of those that go
+// together best: the ones of the same form as the oldest. The others go back
+// into the dirty set. It returns nil when nothing is left to send.
+func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
+	root, err := r.cfg.Source.OpenDir(false)
+	if err != nil {
+		r.putBack(entries, now)
+		r.rest(err, now)
+		return nil
+	}
+	look := newLooker(root)
+	defer r.closeLooker(look)
+	s := &sorting{buckets: map[Form]map[purpose]*bucket{}}
+	settled := r.settled(now)
+	for _, e := range entries {
+		at, err := look.look(e.Path)
+		if err != nil {
+			// rsync will say it in its own words, for this path alone.
+			r.log.Debug("look up", "path", e.Path, "err", err)
+		}
+		r.sort(s, e, at, settled, now)
+	}
+	first := s.first()
+	for _, byPurpose := range s.buckets {
+		for b := range maps.Values(byPurpose) {
+			if b != first {
+				r.putBack(b.entries, now)
+			}
+		}
+	}
+	first = r.layGhosts(s, first, look, now)
+	if first == nil {
+		if !s.waits {
+			r.look(now)
+		}
+		return nil
+	}
+	if first.form == Flat && first.purpose == plain {
+		r.collapse(first, look)
+	}
+	f := &flight{
+		batch:   Batch{Form: first.form, Items: listOf(first), MaxDelete: -1},
+		entries: first.entries, preview: first.purpose == counting, cleared: first.purpose == clearing,
+		deletes: first.deletes, born: first.born,
+	}
+	if f.deletes > 0 || f.wide() || f.cleared {
+		if !r.mayDelete(f, now) {
+			return nil
+		}
+	}
+	return f
+}
+
+// sort puts e, which was found as at, into its bucket, or back.
+func (r *remote) sort(s *sorting, e coalesce.Entry, at found, settled bool, now int64) {
+	if e.Has(coalesce.Ghost) {
+		if at.missing {
+			s.ghosts = append(s.ghosts, e)
+			return
+		}
+		disown(&e)
+	}
+	if at.missing && !e.Has(coalesce.Gone) {
+		// The news of the removal is still under way.
+		e.Flags |= coalesce.Gone
+		e.Deletes = max(1, e.Deletes)
+		if at.path != e.Path {
+			e.Flags |= coalesce.Uncounted
+		}
+		settled = len(r.barriers) > 0
+	}
+	if at.missing && !settled {
+		r.deletions.note(e, now)
+		r.insert(e, now)
+		return
+	}
+	it := itemOf(e, at)
+	if at.path != e.Path && r.blocked(at.path) || it.Children && r.losesWaiting(it.Path) {
+		r.insert(e, now)
+		s.waits = true
+		return
+	}
+	b := plain
+	switch {
+	case !at.missing:
+	case e.Has(coalesce.Uncounted) && r.confirmed == 0:
+		b = counting
+	case e.Deletes == 0 && at.path == e.Path:
+		b = clearing
+	}
+	s.bucket(formOf(e, at), b).add(it, e)
+}
+
+// layGhosts lets go of what never was at the remote and is no more. Only the
+// directory's time of change tells of it, and is sent.
+func (r *remote) layGhosts(s *sorting, first *bucket, look *looker, now int64) *bucket {
+	for _, e := range s.ghosts {
+		dir := coalesce.Parent(e.Path)
+		if first != nil && first.implies(dir) {
+			first.entries = append(first.entries, e)
+			continue
+		}
+		at, err := look.look(dir)
+		if err == nil && (at.path != dir || !at.dir()) {
+			// The directory went too, which has an entry of its own.
+			r.troubles.mended(e.Path)
+			continue
+		}
+		if r.blocked(dir) || first != nil && (first.form != Flat || first.purpose != plain) || dir == "" && r.losesWaiting(dir) {
+			r.insert(e, now)
+			s.waits = true
+			continue
+		}
+		if first == nil {
+			first = &bucket{form: Flat, purpose: plain, items: map[string]Item{}}
+		}
+		first.put(Item{Path: dir, Children: dir == ""})
+		first.entries = append(first.entries, e)
+	}
+	return first
+}
+
+// formOf is the form that makes the remote's path equal to what the source has.
+func formOf(e coalesce.Entry, at found) Form {
+	switch {
+	case at.missing:
+		return Flat
+	case at.path != e.Path:
+		// An ancestor is no directory any more: it replaces all there was.
+		return Racy
+	case at.dir() && (e.Has(coalesce.Gone) || e.Has(coalesce.Racy|coalesce.Name)):
+		// A run may have found it gone, or another one under this name: what
+		// the remote has below it is unknown.
+		return DeepRacy
+	case at.dir() && e.Has(coalesce.Subtree):
+		if e.Any(coalesce.Racy | coalesce.Moved) {
+			return DeepRacy
+		}
+		return Deep
+	case at.dir():
+		if e.Has(coalesce.Racy | coalesce.Children) {
+			return Racy
+		}
+		return Flat
+	case e.Has(coalesce.Racy):
+		return Racy
+	case at.regular() && !e.Has(coalesce.Born) && e.Any(coalesce.Content|coalesce.Name|coalesce.Moved|coalesce.Subtree|coalesce.Gone):
+		if d := at.ctime - at.mtime; d > mtimeSlack || d < -mtimeSlack {
+			return Racy
+		}
+	}
+	return Flat
+}
+
+func itemOf(e coalesce.Entry, at found) Item {
+	it := Item{Path: at.path, Missing: at.missing}
+	if at.dir() && at.path == e.Path && (e.Path == "" || e.Has(coalesce.Children) && !e.Any(coalesce.Subtree|coalesce.Gone)) {
+		it.Children = true
+	}
+	return it
+}
+
+// listOf is the bucket's items in order, without those that lie below a
+// missing path or, in the deep forms, below any other.
+func listOf(b *bucket) []Item {
+	items := slices.SortedFunc(maps.Values(b.items), func(x, y Item) int { return strings.Compare(x.Path, y.Path) })
+	covers := map[string]bool{}
+	for _, it := range items {
+		if it.Missing || b.form.Deep() {
+			covers[it.Path] = true
+		}
+	}
+	if len(covers) == 0 {
+		return items
+	}
+	return slices.DeleteFunc(items, func(it Item) bool {
+		for p := it.Path; p != ""; {
+			if p = coalesce.Parent(p); covers[p] {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// putBack returns entries that were not sent to the dirty set.
+func (r *remote) putBack(entries []coalesce.Entry, now int64) {
+	for _, e := range entries {
+		r.insert(e, now)
+	}
+}
+
+func (r *remote) closeLooker(l *looker) {
+	if err := l.close(); err != nil {
+		r.log.Warn("close root", "err", err)
+	}
+}

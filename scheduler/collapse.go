@@ -1,0 +1,72 @@
+package scheduler
+
+import "github.com/fansync/fansync/coalesce"
+
+// crowdMin and crowdShare decide when a directory's listed entries become the
+// one-level form: at least crowdMin of them, and at least one in crowdShare of
+// all it holds. A list costs rsync about 40 µs a path, a directory's scan about
+// 10 µs an entry.
+const (
+	crowdMin   = 32
+	crowdShare = 4
+)
+
+// collapse replaces the items of a crowded directory by its one-level form.
+func (r *remote) collapse(b *bucket, look *looker) {
+	crowds := map[string]int{}
+	for p, it := range b.items {
+		if p != "" && !it.Children {
+			crowds[coalesce.Parent(p)]++
+		}
+	}
+	for _, e := range b.entries {
+		if e.Has(coalesce.Exact) {
+			delete(crowds, coalesce.Parent(e.Path))
+		}
+	}
+	for dir, n := range crowds {
+		if n < crowdMin || r.blocked(dir) || r.losesWaiting(dir) || r.hasTrouble(dir) {
+			continue
+		}
+		size, err := look.crowd(dir, n*crowdShare+1)
+		if err != nil || size > n*crowdShare {
+			continue
+		}
+		for p, it := range b.items {
+			if p != "" && coalesce.Parent(p) == dir && !it.Children {
+				delete(b.items, p)
+			}
+		}
+		b.items[dir] = Item{Path: dir, Children: true}
+	}
+}
+
+// losesWaiting reports whether a removal waits directly below dir, for its
+// count, for more of its kind or for what moved away: the one-level form would
+// delete it before.
+func (r *remote) losesWaiting(dir string) bool {
+	found := false
+	r.dirty.AscendUnder(dir, func(e coalesce.Entry) bool {
+		found = e.Any(coalesce.Gone|coalesce.Uncounted) && !e.Has(coalesce.Ghost) && coalesce.Parent(e.Path) == dir
+		return !found
+	})
+	return found
+}
+
+// hasTrouble reports whether a path directly below dir has failed: the
+// one-level form would take it along.
+func (r *remote) hasTrouble(dir string) bool {
+	for path := range r.troubles.by {
+		if coalesce.Parent(path) == dir {
+			return true
+		}
+	}
+	for _, group := range r.suspects {
+		for _, e := range group {
+			if coalesce.Parent(e.Path) == dir {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,137 @@
+package scheduler
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config is one root's remotes and how they are served.
+type Config struct {
+	// Source is the root. Required.
+	Source Source
+	// Remotes are served independently. Names must differ.
+	Remotes []RemoteConfig
+	// Pool runs the sends; it may serve several schedulers. Required.
+	Pool *Pool
+	// Now is the clock of all entries, in nanoseconds. Required.
+	Now func() int64
+	// Limits judges mass deletions. Nil allows all.
+	Limits Limits
+	// Grace is how long flights may go on after the input was closed. Zero
+	// means 10s; negative ends them at once.
+	Grace time.Duration
+	// DeleteQuiet is how long no further deletion must arrive before deletions
+	// are sent, so that one run takes them all and an emptied root is seen as
+	// one. Zero means 200ms; negative sends them at once.
+	DeleteQuiet time.Duration
+	// DeleteMax bounds DeleteQuiet while at most 1,000 deletions wait; beyond
+	// that the bound is 30 times as long. Zero means 2s.
+	DeleteMax time.Duration
+	// BackoffMin and BackoffMax bound the time between tries of a remote that
+	// fails. Zero means 500ms and 60s.
+	BackoffMin, BackoffMax time.Duration
+	// Events are told what happens; every func may be nil.
+	Events Events
+	// Log may be nil.
+	Log *slog.Logger
+}
+
+// RemoteConfig is one destination.
+type RemoteConfig struct {
+	// Name identifies the remote in logs and status.
+	Name string
+	// Sender carries its batches. Required.
+	Sender Sender
+	// MaxDirty is how many paths are kept for it; beyond that they are
+	// forgotten and the remote is compared whole when it can be reached. Zero
+	// means 500,000.
+	MaxDirty int
+	// Parallel is how many batches may be in flight at once. Zero means 2.
+	Parallel int
+}
+
+// Limits judges how much one burst may delete.
+type Limits interface {
+	// Allow is an error if deleting that many of a tree of known files is more
+	// than an accident should be able to do.
+	Allow(deletes, known int64) error
+	// MaxDelete is the largest number Allow lets pass.
+	MaxDelete(known int64) int64
+}
+
+// Events tell what happens to a remote. They are called from the remote's own
+// goroutine and must not block.
+type Events struct {
+	Started func(remote string, b Batch)
+	Ended   func(remote string, b Batch, res Result, took time.Duration)
+	State   func(remote string, s State, reason string)
+	// Progress is called from a sender's goroutine.
+	Progress func(remote string, p Progress)
+}
+
+type noLimits struct{}
+
+func (noLimits) Allow(int64, int64) error { return nil }
+func (noLimits) MaxDelete(int64) int64    { return -1 }
+
+func (c Config) withDefaults() Config {
+	if c.Limits == nil {
+		c.Limits = noLimits{}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	defaultTo(&c.Grace, 10*time.Second)
+	defaultTo(&c.DeleteQuiet, 200*time.Millisecond)
+	defaultTo(&c.DeleteMax, 2*time.Second)
+	defaultTo(&c.BackoffMin, 500*time.Millisecond)
+	defaultTo(&c.BackoffMax, time.Minute)
+	if c.Events.Started == nil {
+		c.Events.Started = func(string, Batch) {}
+	}
+	if c.Events.Ended == nil {
+		c.Events.Ended = func(string, Batch, Result, time.Duration) {}
+	}
+	if c.Events.State == nil {
+		c.Events.State = func(string, State, string) {}
+	}
+	if c.Events.Progress == nil {
+		c.Events.Progress = func(string, Progress) {}
+	}
+	remotes := make([]RemoteConfig, len(c.Remotes))
+	for i, r := range c.Remotes {
+		if r.MaxDirty <= 0 {
+			r.MaxDirty = 500_000
+		}
+		if r.Parallel <= 0 {
+			r.Parallel = 2
+		}
+		remotes[i] = r
+	}
+	c.Remotes = remotes
+	return c
+}
+
+func defaultTo(d *time.Duration, v time.Duration) {
+	if *d == 0 {
+		*d = v
+	}
+}
+
+func (c Config) validate() error {
+	if c.Source == nil || c.Pool == nil || c.Now == nil {
+		return fmt.Errorf("scheduler: Source, Pool and Now are required")
+	}
+	seen := map[string]bool{}
+	for _, r := range c.Remotes {
+		if r.Sender == nil {
+			return fmt.Errorf("scheduler: remote %q has no Sender", r.Name)
+		}
+		if seen[r.Name] {
+			return fmt.Errorf("scheduler: remote %q is named twice", r.Name)
+		}
+		seen[r.Name] = true
+	}
+	return nil
+}
