@@ -1,0 +1,108 @@
+package transport
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fansync/fansync/scheduler"
+)
+
+// kept are the variables rsync and ssh need. All else stays behind: RSYNC_RSH
+// and RSYNC_CONNECT_PROG would run a program we did not choose, and
+// RSYNC_PASSWORD is a secret that does not belong to every remote.
+var kept = []string{"PATH", "HOME", "SSH_AUTH_SOCK", "USER", "LOGNAME"}
+
+// environ is the environment of every child. The messages are in English and
+// with every byte above 0x7f escaped, which is what stderr.go reads.
+func environ() []string {
+	env := []string{"LC_ALL=C"}
+	for _, name := range kept {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// args is the command line for a batch. Every form reads its list from
+// standard input and has "." as its source.
+func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
+	args := []string{"-a", "--files-from=-", "--from0", "--delete-missing-args", "--force",
+		"--modify-window=-1", "--stats", "--no-human-readable"}
+	if b.Form.Deep() {
+		args = append(args, "-r")
+	}
+	if b.Form.Deep() || hasChildren(b.Items) {
+		args = append(args, "--delete")
+	}
+	if b.Form == scheduler.Racy || b.Form == scheduler.DeepRacy {
+		args = append(args, "--ignore-times")
+	}
+	if b.MaxDelete >= 0 {
+		args = append(args, "--max-delete="+strconv.Itoa(b.MaxDelete))
+	}
+	if progress && b.Form == scheduler.Full {
+		args = append(args, "--info=progress2")
+	}
+	return append(args, r.common()...)
+}
+
+// probeArgs is a dry run of an empty list: it connects, logs in and finds the
+// module, and neither side changes anything.
+func (r *Rsync) probeArgs() []string {
+	args := []string{"-a", "--files-from=-", "--from0", "--dry-run", "--stats", "--no-human-readable",
+		"--delete-missing-args", "--force", "--modify-window=-1"}
+	return append(args, r.common()...)
+}
+
+// common is the end of every command line.
+func (r *Rsync) common() []string {
+	c := &r.cfg
+	var args []string
+	if c.Timeout > 0 {
+		args = append(args, "--timeout="+seconds(c.Timeout))
+	}
+	switch c.Dest.Kind {
+	case Daemon:
+		args = append(args, "--no-motd")
+		if c.ConnectTimeout > 0 {
+			args = append(args, "--contimeout="+seconds(c.ConnectTimeout))
+		}
+		if c.PasswordFile != "" {
+			args = append(args, "--password-file="+c.PasswordFile)
+		}
+		if !isPlain(c.Dest.Path) {
+			args = append(args, "-s") // an old daemon splits the path at blanks
+		}
+	case SSH:
+		args = append(args, "-s", "-e", c.SSH)
+	}
+	args = append(args, r.options...)
+	for _, rule := range c.Filters {
+		args = append(args, "--filter="+rule)
+	}
+	return append(args, ".", c.Dest.Arg())
+}
+
+func hasChildren(items []scheduler.Item) bool {
+	for _, it := range items {
+		if it.Children {
+			return true
+		}
+	}
+	return false
+}
+
+// seconds rounds up: 0 would mean no limit to rsync.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// isPlain reports whether no remote shell or splitter sees more than a word.
+func isPlain(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._/-", c))
+	}) < 0
+}

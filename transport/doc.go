@@ -1,0 +1,24 @@
+// Package transport carries batches to one remote with stock rsync.
+//
+// In flow scheduler.Batch values, out flow scheduler.Result values; nothing
+// else leaves the package, and no file is opened here but the source root (to
+// look names up in it) and, for a moment, the password file.
+//
+// Every Send is one rsync: its working directory is the very directory that
+// OpenRoot opened and verified, and its source argument is ".", which rsync
+// never resolves again by name. So a root that is replaced, or mounted over,
+// after the check cannot be taken for the real one. For the same reason a full
+// run is the recursive form of the root in the list, not a source directory
+// on the command line, which rsync opens by its absolute name.
+//
+// The list goes to rsync's standard input, NUL-separated, every name after
+// "./". A name is listed only while its parents are real directories below
+// the root: rsync follows a symlink among the parents, at the source and at
+// the remote, and would then send, or delete, what lies outside.
+//
+// Send owns four goroutines (the feeder of the list, a reader for each of the
+// two outputs, the killer) and they are gone when it returns; so is rsync
+// with its whole process group. The outputs are always read, with bounded
+// memory. There is no shell anywhere, no secret in an argument, and nothing
+// of the environment but what rsync and ssh need.
+package transport
