@@ -1,0 +1,107 @@
+package config
+
+import (
+	"log/slog"
+
+	"github.com/fansync/fansync/internal/filter"
+)
+
+// Config is the whole configuration. It can also be put together without a
+// file; the zero value lacks only a root.
+type Config struct {
+	// LogFormat is "text" or "json". Empty means "text".
+	LogFormat string `toml:"log_format,omitempty"`
+	// LogLevel is "debug", "info", "warn" or "error": what is less grave is
+	// not logged. Empty means "info".
+	LogLevel string `toml:"log_level,omitempty"`
+	// Socket is the absolute path of the control socket. Empty means
+	// DefaultSocket.
+	Socket string `toml:"socket,omitempty"`
+	// Grace is how long batches in flight may finish when the program is told
+	// to stop. Zero means 10s; negative ends them at once.
+	Grace Duration `toml:"grace,omitempty"`
+	// Roots are the directories to mirror: at least one, none inside another.
+	Roots []Root `toml:"root,omitempty"`
+
+	// source knows where the keys stand in the file; nil without a file.
+	source *source
+}
+
+// Root is one directory tree and where it goes.
+type Root struct {
+	// Path is the directory's absolute path. It need not exist yet.
+	Path string `toml:"path,omitempty"`
+	// Backend is how changes are heard of: "fanotify", "inotify", or "auto"
+	// for the best one that works here. Empty means "auto".
+	Backend string `toml:"backend,omitempty"`
+	// Filters are rsync's rules, "- PATTERN" or "+ PATTERN"; the first that
+	// matches a path decides. Empty means that everything is mirrored.
+	Filters []string `toml:"filters,omitempty"`
+	// Exclude is short for rules "- PATTERN" after all Filters.
+	Exclude []string `toml:"exclude,omitempty"`
+	// Guard limits what one flush may delete at a remote.
+	Guard Guard `toml:"guard,omitempty"`
+	// Remotes are the mirrors: at least one.
+	Remotes []Remote `toml:"remote,omitempty"`
+}
+
+// Guard stops a remote, until the operator confirms, when one flush would
+// delete more than both limits allow.
+type Guard struct {
+	// MaxDeleteShare is the part of the known tree that may go at once, 0.5
+	// for half of it. Zero means 0.5; 1 or more turns the guard off.
+	MaxDeleteShare float64 `toml:"max_delete_share,omitempty"`
+	// MaxDeleteFiles is a number of files up to which the guard never steps
+	// in, however small the tree. Zero means 1000; negative means that the
+	// share alone decides.
+	MaxDeleteFiles int `toml:"max_delete_files,omitempty"`
+}
+
+// Remote is one mirror of a root.
+type Remote struct {
+	// Name stands for the remote in logs, status and commands; it is unique
+	// within the root. Empty means Dest.
+	Name string `toml:"name,omitempty"`
+	// Dest is where it goes, as rsync takes it: "host::module/path",
+	// "user@host:/path", "rsync://host/module/path" or a local "/path".
+	Dest string `toml:"dest,omitempty"`
+	// PasswordFile is the absolute path of the file with an rsync daemon's
+	// password. Empty means none.
+	PasswordFile string `toml:"password_file,omitempty"`
+	// SSH is the remote shell and its arguments, such as "ssh -p 2222"; it is
+	// split at blanks and never given to a shell. Empty means rsync's default.
+	SSH string `toml:"ssh,omitempty"`
+	// RsyncOptions are further options for every rsync to this remote.
+	RsyncOptions []string `toml:"rsync_options,omitempty"`
+	// MaxDirty is how many dirty paths are kept for a remote that is away;
+	// beyond it the paths are dropped and the remote is compared as a whole
+	// when it returns. Zero means 500000.
+	MaxDirty int `toml:"max_dirty,omitempty"`
+}
+
+// Rules are all filter rules of the root in order: Filters, then Exclude.
+func (r Root) Rules() []string {
+	rules := make([]string, 0, len(r.Filters)+len(r.Exclude))
+	rules = append(rules, r.Filters...)
+	for _, p := range r.Exclude {
+		rules = append(rules, excludeRule(p))
+	}
+	return rules
+}
+
+// Filter compiles Rules.
+func (r Root) Filter() (*filter.Filter, error) { return filter.Parse(r.Rules()) }
+
+func excludeRule(pattern string) string { return "- " + pattern }
+
+// levels are the words for LogLevel.
+var levels = map[string]slog.Level{
+	"debug": slog.LevelDebug,
+	"info":  slog.LevelInfo,
+	"warn":  slog.LevelWarn,
+	"error": slog.LevelError,
+}
+
+// Level is LogLevel as slog takes it, slog.LevelInfo if it is empty or not
+// valid.
+func (c Config) Level() slog.Level { return levels[c.LogLevel] }

@@ -1,0 +1,220 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/pelletier/go-toml/v2"
+)
+
+var sameConfig = cmpopts.IgnoreUnexported(Config{})
+
+// full is what testdata/full.toml says.
+var full = Config{
+	LogFormat: "json",
+	LogLevel:  "debug",
+	Socket:    "/run/fansync/other.sock",
+	Grace:     Duration(90 * time.Second),
+	Roots: []Root{{
+		Path:    "/srv/www",
+		Backend: "inotify",
+		Filters: []string{"+ /keep/", "- *.tmp", "-  leading blank"},
+		Exclude: []string{"*.bak", "/cache/"},
+		Guard:   Guard{MaxDeleteShare: 0.25, MaxDeleteFiles: 50},
+		Remotes: []Remote{{
+			Name:         "web1",
+			Dest:         "backup@web1::www/site",
+			PasswordFile: "/etc/fansync/web1.pass",
+			RsyncOptions: []string{"-z", "--bwlimit=10m"},
+			MaxDirty:     20000,
+		}, {
+			Name: "web2",
+			Dest: "backup@web2:/srv/www",
+			SSH:  "ssh -p 2222",
+		}},
+	}, {
+		Path:    "/srv/files",
+		Remotes: []Remote{{Dest: "/mnt/copy"}},
+	}},
+}
+
+func TestLoadFull(t *testing.T) {
+	got, err := Load("testdata/full.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(full, got, sameConfig); diff != "" {
+		t.Errorf("full.toml (-want +got):\n%s", diff)
+	}
+	if err := got.Validate(nil); err != nil {
+		t.Errorf("full.toml is not valid: %v", err)
+	}
+}
+
+// TestFullSetsEveryKey fails when a key is added and full.toml is not.
+func TestFullSetsEveryKey(t *testing.T) {
+	data, err := os.ReadFile("testdata/full.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, wrong := locate("full.toml", data)
+	if len(wrong) > 0 {
+		t.Fatal(wrong)
+	}
+	set := map[string]bool{}
+	for key := range src.pos {
+		set[withoutIndexes(key)] = true
+	}
+	eachKey(reflect.TypeFor[Config](), "", func(key string, typ reflect.Type) {
+		if !set[key] {
+			t.Errorf("full.toml does not set %q", key)
+		}
+		if _, ok := textKeys[key]; ok != (typ == reflect.TypeFor[Duration]() || typ == reflect.TypeFor[Size]()) {
+			t.Errorf("textKeys is wrong about %q of type %v", key, typ)
+		}
+	})
+}
+
+// eachKey visits every TOML key of a struct type.
+func eachKey(typ reflect.Type, prefix string, visit func(key string, typ reflect.Type)) {
+	for f := range typ.Fields() {
+		if !f.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		key := join(prefix, name)
+		visit(key, f.Type)
+		inner := f.Type
+		if inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct {
+			eachKey(inner, key, visit)
+		}
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	for name, c := range map[string]Config{"as written": full, "with defaults": full.WithDefaults(), "zero": {}} {
+		data, err := toml.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Decode("round", data)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, data)
+		}
+		if diff := cmp.Diff(c, got, sameConfig); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWithDefaults(t *testing.T) {
+	in := Config{Roots: []Root{{Path: "/srv//www/", Remotes: []Remote{{Dest: "a::b"}}}}}
+	got := in.WithDefaults()
+	want := Config{
+		LogFormat: "text",
+		LogLevel:  "info",
+		Socket:    "/run/fansync/fansync.sock",
+		Grace:     Duration(10 * time.Second),
+		Roots: []Root{{
+			Path:    "/srv/www",
+			Backend: "auto",
+			Guard:   Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
+			Remotes: []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000}},
+		}},
+	}
+	if diff := cmp.Diff(want, got, sameConfig); diff != "" {
+		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+	if in.Roots[0].Path != "/srv//www/" || in.Roots[0].Remotes[0].Name != "" {
+		t.Error("WithDefaults changed its receiver")
+	}
+	if diff := cmp.Diff(got, got.WithDefaults(), sameConfig); diff != "" {
+		t.Errorf("defaults of defaults:\n%s", diff)
+	}
+	kept := full.WithDefaults()
+	if kept.Grace != full.Grace || kept.Roots[0].Guard != full.Roots[0].Guard || kept.Roots[0].Remotes[0].Name != "web1" {
+		t.Error("a default replaced a value that was given")
+	}
+}
+
+func TestFilter(t *testing.T) {
+	f, err := full.Roots[0].Filter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"+ /keep/", "- *.tmp", "-  leading blank", "- *.bak", "- /cache/"}
+	if diff := cmp.Diff(want, f.Rules()); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	if f, err := full.Roots[1].Filter(); err != nil || !f.Empty() {
+		t.Errorf("filter without rules: %v, %v", f, err)
+	}
+}
+
+func TestLevel(t *testing.T) {
+	for word, want := range map[string]slog.Level{"debug": slog.LevelDebug, "": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError} {
+		if got := (Config{LogLevel: word}).Level(); got != want {
+			t.Errorf("level %q is %v", word, got)
+		}
+	}
+}
+
+func TestLoadNamesTheFile(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none.toml")
+	_, err := Load(missing)
+	if err == nil || !strings.Contains(err.Error(), missing) || !os.IsNotExist(unwrapAll(err)) {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func unwrapAll(err error) error {
+	for {
+		inner, ok := err.(interface{ Unwrap() error })
+		if !ok {
+			return err
+		}
+		err = inner.Unwrap()
+	}
+}
+
+func TestDuration(t *testing.T) {
+	var d Duration
+	for _, bad := range []string{"", "10", "ten", "10 s", "1d"} {
+		if d.UnmarshalText([]byte(bad)) == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+	if err := d.UnmarshalText([]byte("-1m30s")); err != nil || d != Duration(-90*time.Second) || d.String() != "-1m30s" {
+		t.Errorf("-1m30s: %v, %v", d, err)
+	}
+}
+
+func TestSize(t *testing.T) {
+	for in, want := range map[string]Size{"0": 0, "512": 512, "7b": 7, "64k": 64 << 10, "10M": 10 << 20, "2GiB": 2 << 30, "3tb": 3 << 40} {
+		var s Size
+		if err := s.UnmarshalText([]byte(in)); err != nil || s != want {
+			t.Errorf("%q is %d, %v", in, s, err)
+		}
+		text, _ := s.MarshalText()
+		var back Size
+		if err := back.UnmarshalText(text); err != nil || back != s {
+			t.Errorf("%q becomes %q becomes %d, %v", in, text, back, err)
+		}
+	}
+	for _, bad := range []string{"", "k", "-1", "1.5m", "1x", "1kk", "1ki", "9999999t", "99999999999999999999", "1 m"} {
+		s := Size(1)
+		if s.UnmarshalText([]byte(bad)) == nil || s != 1 {
+			t.Errorf("%q is taken as %d", bad, s)
+		}
+	}
+}

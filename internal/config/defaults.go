@@ -1,0 +1,41 @@
+package config
+
+import (
+	"cmp"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// DefaultSocket is the control socket if the file names none.
+const DefaultSocket = "/run/fansync/fansync.sock"
+
+// WithDefaults gives the configuration with everything filled in that was left
+// out, and with the roots' paths cleaned. It does not change c.
+func (c Config) WithDefaults() Config {
+	c.LogFormat = cmp.Or(c.LogFormat, "text")
+	c.LogLevel = cmp.Or(c.LogLevel, "info")
+	c.Socket = cmp.Or(c.Socket, DefaultSocket)
+	c.Grace = cmp.Or(c.Grace, Duration(10*time.Second))
+	c.Roots = slices.Clone(c.Roots)
+	for i := range c.Roots {
+		c.Roots[i] = c.Roots[i].withDefaults()
+	}
+	return c
+}
+
+func (r Root) withDefaults() Root {
+	if r.Path != "" {
+		r.Path = filepath.Clean(r.Path)
+	}
+	r.Backend = cmp.Or(r.Backend, "auto")
+	r.Guard.MaxDeleteShare = cmp.Or(r.Guard.MaxDeleteShare, 0.5)
+	r.Guard.MaxDeleteFiles = cmp.Or(r.Guard.MaxDeleteFiles, 1000)
+	r.Remotes = slices.Clone(r.Remotes)
+	for i := range r.Remotes {
+		m := &r.Remotes[i]
+		m.Name = cmp.Or(m.Name, m.Dest)
+		m.MaxDirty = cmp.Or(m.MaxDirty, 500_000)
+	}
+	return r
+}
