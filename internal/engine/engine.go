@@ -1,0 +1,156 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/fansync/fansync/internal/config"
+	"github.com/fansync/fansync/internal/guard"
+	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/transport"
+)
+
+// Options are what is not configuration.
+type Options struct {
+	// Log may be nil.
+	Log *slog.Logger
+	// Strict makes New fail when a root is not there, instead of waiting for it.
+	Strict bool
+	// Rsync is the program to run; "" means rsync from PATH.
+	Rsync string
+	// Events are told what happens to the remotes; root is the root's path.
+	Events func(root string) scheduler.Events
+	// Tune may change a root's scheduler before it is made: for tests that
+	// cannot wait for the defaults.
+	Tune func(*scheduler.Config)
+}
+
+// Engine mirrors all roots of one configuration.
+type Engine struct {
+	conf    config.Config
+	opts    Options
+	log     *slog.Logger
+	roots   []*root
+	started time.Time
+}
+
+// New checks everything that can be checked before anything is started. The
+// error names every problem, one per line.
+func New(conf config.Config, opts Options) (*Engine, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	conf = conf.WithDefaults()
+	if opts.Strict {
+		for _, r := range conf.Roots {
+			if _, err := guard.Open(r.Path); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := conf.Validate(CheckRemote); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := transport.CheckVersion(ctx, opts.Rsync); err != nil {
+		return nil, err
+	}
+	e := &Engine{conf: conf, opts: opts, log: opts.Log, started: time.Now()}
+	var errs []error
+	for _, rc := range conf.Roots {
+		r, err := newRoot(rc, e)
+		if err == nil && opts.Strict {
+			err = r.open()
+		}
+		errs = append(errs, err)
+		e.roots = append(e.roots, r)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// CheckRemote checks the parts of a remote that only the transport knows: the
+// form of its destination, its password file and its options.
+func CheckRemote(root config.Root, r config.Remote) error {
+	_, err := sender(root, r, Options{}, nil, nil)
+	return err
+}
+
+// Run mirrors until ctx ends; then it lets what is in flight end within the
+// grace time. It returns nil after such a stop.
+func (e *Engine) Run(ctx context.Context) error {
+	pool, err := scheduler.NewPool(e.log)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	for _, r := range e.roots {
+		if err := r.prepare(pool); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	errs := make([]error, len(e.roots))
+	for i, r := range e.roots {
+		wg.Go(func() {
+			if errs[i] = r.run(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Flush returns when everything that was changed before the call is at every
+// remote, or with an error that names what is late and why when ctx ends or
+// waiting is useless.
+func (e *Engine) Flush(ctx context.Context) error {
+	errs := make([]error, len(e.roots))
+	var wg sync.WaitGroup
+	for i, r := range e.roots {
+		wg.Go(func() {
+			if err := r.flush(ctx); err != nil {
+				errs[i] = fmt.Errorf("root %s: %w", r.conf.Path, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// ConfirmDeletes lets the deletions that guards hold back at the named remote
+// pass, once; "" names all remotes.
+func (e *Engine) ConfirmDeletes(remote string) error {
+	found := false
+	for _, r := range e.roots {
+		switch err := r.confirmDeletes(remote); {
+		case err == nil:
+			found = true
+		case !errors.Is(err, scheduler.ErrUnknownRemote):
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("%w: %q", scheduler.ErrUnknownRemote, remote)
+	}
+	return nil
+}
+
+// resolved is path without symlinks, as far as it exists.
+func resolved(path string) string {
+	if p, err := filepath.EvalSymlinks(path); err == nil {
+		return p
+	}
+	return filepath.Clean(path)
+}

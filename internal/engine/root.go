@@ -1,0 +1,247 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/fansync/fansync/coalesce"
+	"github.com/fansync/fansync/internal/config"
+	"github.com/fansync/fansync/internal/filter"
+	"github.com/fansync/fansync/internal/guard"
+	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/transport"
+	"github.com/fansync/fansync/watcher"
+)
+
+// rootCheck is how often the root's identity is checked, and looked for while
+// it is missing.
+const rootCheck = time.Second
+
+// errNotWatched says that no session watches a root now.
+var errNotWatched = errors.New("not watched now")
+
+// root is one directory tree on its way to its remotes.
+type root struct {
+	conf   config.Root
+	engine *Engine
+	log    *slog.Logger
+	filter *filter.Filter
+	sched  *scheduler.Scheduler
+
+	mu      sync.Mutex
+	guard   *guard.Root      // nil until the root has been found
+	watch   *watcher.Watcher // nil between sessions
+	began   chan struct{}    // closed when the next session begins
+	problem string           // why there is no session, or why sends are suspended
+	base    uint64           // barrier numbers of earlier sessions
+	last    uint64           // newest barrier number given out
+}
+
+func newRoot(conf config.Root, e *Engine) (*root, error) {
+	f, err := conf.Filter()
+	if err != nil {
+		return nil, err
+	}
+	return &root{conf: conf, engine: e, filter: f, began: make(chan struct{}), log: e.log.With("root", conf.Path)}, nil
+}
+
+// prepare makes the scheduler and its senders.
+func (r *root) prepare(pool *scheduler.Pool) error {
+	cfg := scheduler.Config{
+		Source: r, Pool: pool, Now: watcher.Now, Log: r.log,
+		Grace: time.Duration(r.engine.conf.Grace),
+	}
+	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
+	if r.engine.opts.Events != nil {
+		cfg.Events = r.engine.opts.Events(r.conf.Path)
+	}
+	for _, m := range r.conf.Remotes {
+		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))
+		if err != nil {
+			return err
+		}
+		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty})
+	}
+	if r.engine.opts.Tune != nil {
+		r.engine.opts.Tune(&cfg)
+	}
+	sched, err := scheduler.New(cfg)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sched = sched
+	return err
+}
+
+// sender makes the transport of one remote.
+func sender(root config.Root, m config.Remote, opts Options, open func() (*os.File, error), log *slog.Logger) (*transport.Rsync, error) {
+	f, err := root.Filter()
+	if err != nil {
+		return nil, err
+	}
+	dest, err := transport.ParseDest(m.Dest)
+	if err != nil {
+		return nil, err
+	}
+	if err := overlap(root, dest); err != nil {
+		return nil, err
+	}
+	return transport.New(transport.Config{
+		Root: resolved(root.Path), Dest: dest, PasswordFile: m.PasswordFile, SSH: m.SSH,
+		Options: m.RsyncOptions, Filters: f.Rules(), Program: opts.Rsync, OpenRoot: open, Log: log,
+	})
+}
+
+// overlap is an error if the source and a local destination hold each other.
+// A source that is not there yet is checked again when it is watched.
+func overlap(root config.Root, dest transport.Dest) error {
+	if _, err := os.Stat(root.Path); err != nil {
+		return nil
+	}
+	return transport.CheckOverlap(resolved(root.Path), dest)
+}
+
+// open takes the root's identity.
+func (r *root) open() error {
+	g, err := guard.Open(r.conf.Path)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.problem = err.Error()
+		return err
+	}
+	r.guard, r.problem = g, ""
+	return nil
+}
+
+// OpenDir opens the root and verifies that it is the one that was found.
+func (r *root) OpenDir(needEntries bool) (*os.File, error) {
+	r.mu.Lock()
+	g := r.guard
+	r.mu.Unlock()
+	if g == nil {
+		return nil, fmt.Errorf("root %s has not been found yet", r.conf.Path)
+	}
+	return g.OpenDir(needEntries)
+}
+
+func (r *root) openForRun() (*os.File, error) { return r.OpenDir(false) }
+
+// run serves the root until ctx ends.
+func (r *root) run(ctx context.Context) error {
+	changes := make(chan coalesce.Change)
+	r.sched.Pause("the root is being looked for")
+	scheduled := make(chan error, 1)
+	// The scheduler outlives ctx by the grace time: its input ends first.
+	go func() { scheduled <- r.sched.Run(context.WithoutCancel(ctx), changes) }()
+	err := r.sessions(ctx, changes)
+	close(changes)
+	return errors.Join(err, <-scheduled)
+}
+
+// sessions watches the root, again and again if it goes and comes back.
+func (r *root) sessions(ctx context.Context, changes chan<- coalesce.Change) error {
+	for r.find(ctx) {
+		r.sched.Pause("watches are being set up")
+		if err := r.session(ctx, changes); err != nil {
+			if r.engine.opts.Strict {
+				return err
+			}
+			r.setProblem(err.Error())
+			r.sched.Suspend(err.Error())
+			r.log.Error("watch", "err", err)
+			sleep(ctx, 5*rootCheck)
+		}
+	}
+	return nil
+}
+
+// find waits until the root is there, and is the one that it was.
+func (r *root) find(ctx context.Context) bool {
+	said := ""
+	for ctx.Err() == nil {
+		err := r.check()
+		if err == nil {
+			r.setProblem("")
+			return true
+		}
+		if err.Error() != said {
+			said = err.Error()
+			r.log.Warn("root", "problem", said)
+			r.setProblem(said)
+			r.sched.Suspend(said)
+		}
+		sleep(ctx, rootCheck)
+	}
+	return false
+}
+
+func (r *root) check() error {
+	r.mu.Lock()
+	g := r.guard
+	r.mu.Unlock()
+	if g == nil {
+		return r.open()
+	}
+	return g.Check()
+}
+
+func (r *root) setProblem(s string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problem = s
+}
+
+// flush asks for a barrier and waits until it holds at every remote. A root
+// that is not watched yet is waited for, unless something is wrong with it.
+func (r *root) flush(ctx context.Context) error {
+	for {
+		r.mu.Lock()
+		if r.watch != nil {
+			id := r.base + r.watch.Barrier()
+			r.last = max(r.last, id)
+			r.mu.Unlock()
+			return r.sched.Wait(ctx, id)
+		}
+		problem, began := r.problem, r.began
+		r.mu.Unlock()
+		if problem != "" {
+			return fmt.Errorf("%w: %s", errNotWatched, problem)
+		}
+		select {
+		case <-began:
+		case <-time.After(rootCheck):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", errNotWatched, ctx.Err())
+		}
+	}
+}
+
+func (r *root) confirmDeletes(remote string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.sched == nil {
+		return errNotWatched
+	}
+	if err := r.sched.ConfirmDeletes(remote); err != nil {
+		return err
+	}
+	if r.guard != nil {
+		r.guard.AcceptEmpty()
+	}
+	return nil
+}
+
+// sleep returns after d or when ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,153 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/fansync/fansync/coalesce"
+	"github.com/fansync/fansync/internal/guard"
+	"github.com/fansync/fansync/internal/links"
+	"github.com/fansync/fansync/watcher"
+)
+
+// session watches the root until ctx ends or the root goes away. The error
+// says why it could not be watched.
+func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) error {
+	path := resolved(r.conf.Path)
+	for _, m := range r.conf.Remotes {
+		if err := CheckRemote(r.conf, m); err != nil {
+			return err
+		}
+	}
+	w, err := watcher.New(watcher.Config{
+		Root: path, Backend: watcher.Backend(r.conf.Backend), Ignore: r.filter.Excluded, Log: r.engine.log,
+	})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.beginSession(w)
+
+	var wg sync.WaitGroup
+	ended := make(chan struct{})
+	var watchErr error
+	wg.Go(func() {
+		defer close(ended)
+		watchErr = w.Run(ctx)
+	})
+	flushed := make(chan coalesce.Change)
+	wg.Go(func() { coalesce.Run(coalesce.Config{}, w.Events(), flushed, watcher.Now) })
+	wg.Go(func() { r.pass(flushed, changes, links.New(path, r.filter.Excluded, r.engine.log)) })
+	wg.Go(func() { r.keepWatch(ctx, cancel) })
+
+	select {
+	case <-w.Ready():
+		r.sched.Resume(true, "the root is watched from now on")
+		// Requests of an earlier session are answered by that full run.
+		r.resumeBarriers(ctx, changes)
+	case <-ended:
+	}
+	<-ended
+	cancel()
+	r.endSession()
+	wg.Wait()
+	if watchErr != nil && !errors.Is(watchErr, context.Canceled) {
+		return fmt.Errorf("watch %s: %w", path, watchErr)
+	}
+	return nil
+}
+
+func (r *root) beginSession(w *watcher.Watcher) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch, r.base = w, r.last
+	close(r.began)
+	r.began = make(chan struct{})
+}
+
+func (r *root) endSession() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watch = nil
+}
+
+// resumeBarriers answers what was asked of earlier sessions.
+func (r *root) resumeBarriers(ctx context.Context, changes chan<- coalesce.Change) {
+	r.mu.Lock()
+	base := r.base
+	r.mu.Unlock()
+	if base == 0 {
+		return
+	}
+	select {
+	case changes <- coalesce.Change{Barriers: []uint64{base}}:
+	case <-ctx.Done():
+	}
+}
+
+// pass hands the coalescer's Changes to the scheduler, with the other names of
+// hard-linked files added.
+func (r *root) pass(in <-chan coalesce.Change, out chan<- coalesce.Change, index *links.Index) {
+	r.mu.Lock()
+	base := r.base
+	r.mu.Unlock()
+	for ch := range in {
+		entries, err := index.Expand(ch.Entries)
+		if err != nil {
+			r.log.Warn("look for other names of changed files", "err", err)
+			entries = ch.Entries
+		}
+		ch.Entries = entries
+		for i := range ch.Barriers {
+			ch.Barriers[i] += base
+		}
+		for _, rs := range ch.Rescans {
+			r.log.Warn("events were lost: comparing again", "path", rs.Path, "reason", rs.Reason)
+		}
+		if ch.Gone {
+			r.log.Warn("root went away")
+			r.sched.Suspend("the root went away")
+		}
+		out <- ch
+	}
+}
+
+// keepWatch checks the root's identity until the session ends, and ends it
+// when the root is not the one that it was.
+func (r *root) keepWatch(ctx context.Context, end func()) {
+	tick := time.NewTicker(rootCheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		g, was := r.guard, r.problem
+		r.mu.Unlock()
+		err := g.Check()
+		switch {
+		case err == nil && was != "":
+			r.log.Info("root is well again")
+			r.setProblem("")
+			r.sched.Resume(false, "")
+		case err != nil:
+			if was != err.Error() {
+				r.log.Warn("root", "problem", err)
+			}
+			r.setProblem(err.Error())
+			r.sched.Suspend(err.Error())
+			var root *guard.RootError
+			if errors.As(err, &root) && (root.Fault == guard.Emptied || root.Fault == guard.Unreadable) {
+				continue // the watch goes on
+			}
+			end()
+			return
+		}
+	}
+}

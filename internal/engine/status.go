@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/watcher"
+)
+
+// Status is a moment of the whole engine.
+type Status struct {
+	Started time.Time    `json:"started"`
+	Roots   []RootStatus `json:"roots"`
+}
+
+// RootStatus is a moment of one root.
+type RootStatus struct {
+	Path string `json:"path"`
+	// Problem is why the root is not served now; "" when it is.
+	Problem string `json:"problem,omitempty"`
+	// Backend is how changes are heard of, Reason why that way.
+	Backend string             `json:"backend,omitempty"`
+	Reason  string             `json:"reason,omitempty"`
+	Watch   *watcher.Stats     `json:"watch,omitempty"`
+	Remotes []scheduler.Status `json:"remotes"`
+}
+
+// Status is a moment of the engine. It may be called at any time of Run.
+func (e *Engine) Status() Status {
+	st := Status{Started: e.started}
+	for _, r := range e.roots {
+		st.Roots = append(st.Roots, r.status())
+	}
+	return st
+}
+
+func (r *root) status() RootStatus {
+	r.mu.Lock()
+	st := RootStatus{Path: r.conf.Path, Problem: r.problem}
+	if r.watch != nil {
+		backend, why := r.watch.Backend()
+		stats := r.watch.Stats()
+		st.Backend, st.Reason, st.Watch = string(backend), why, &stats
+	}
+	sched := r.sched
+	r.mu.Unlock()
+	if sched != nil {
+		st.Remotes = sched.Status()
+	}
+	return st
+}
