@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/fansync/fansync/internal/control"
+	"github.com/fansync/fansync/internal/engine"
+	"github.com/fansync/fansync/scheduler"
+)
+
+// daemonStatus is one daemon's answer.
+type daemonStatus struct {
+	Socket string `json:"socket"`
+	engine.Status
+}
+
+func statusCommand() *cobra.Command {
+	var socket string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show what is in sync, and what is not and why", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := statuses(cmd.Context(), socket)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(all)
+			}
+			return printStatus(cmd.OutOrStdout(), all)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&socket, "socket", "", "ask the daemon at this `path` only")
+	return cmd
+}
+
+func statuses(ctx context.Context, socket string) ([]daemonStatus, error) {
+	clients, err := control.Find(socket)
+	if err != nil {
+		return nil, err
+	}
+	var all []daemonStatus
+	var errs []error
+	for _, c := range clients {
+		st, err := c.Status(ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, daemonStatus{c.Socket, st})
+	}
+	return all, errors.Join(errs...)
+}
+
+func printStatus(w io.Writer, all []daemonStatus) error {
+	for _, d := range all {
+		for _, root := range d.Roots {
+			fmt.Fprintf(w, "root %q  %s", root.Path, root.Backend)
+			if root.Reason != "" {
+				fmt.Fprintf(w, " (%s)", root.Reason)
+			}
+			fmt.Fprintln(w)
+			if root.Problem != "" {
+				fmt.Fprintf(w, "  problem: %s\n", root.Problem)
+			}
+			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(t, "  REMOTE\tSTATE\tLAG\tBACKLOG\tIN FLIGHT\tFAILING\tLAST SUCCESS\tREASON")
+			for _, r := range root.Remotes {
+				fmt.Fprintf(t, "  %q\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", r.Name, r.State, lag(r), r.Backlog, r.InFlight, r.Failing, ago(r.LastSuccess), why(r))
+			}
+			if err := t.Flush(); err != nil {
+				return fmt.Errorf("print status: %w", err)
+			}
+			for _, r := range root.Remotes {
+				for _, f := range r.Failures {
+					fmt.Fprintf(w, "  failing at %q: %q: %s\n", r.Name, f.Path, f.Message)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func lag(r scheduler.Status) string {
+	if r.Lag == 0 && r.State == scheduler.Live {
+		return "in sync"
+	}
+	return r.Lag.Round(time.Millisecond).String()
+}
+
+func ago(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return time.Since(t).Round(time.Second).String() + " ago"
+}
+
+func why(r scheduler.Status) string {
+	s := r.Reason
+	if !r.NextTry.IsZero() {
+		s += fmt.Sprintf(" (next try in %s)", time.Until(r.NextTry).Round(100*time.Millisecond))
+	}
+	if r.Full != nil {
+		s += fmt.Sprintf(" %d%%, %d of %d checked", r.Full.Percent, r.Full.Checked, r.Full.Total)
+	}
+	return s
+}
