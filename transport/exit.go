@@ -141,7 +141,7 @@ func (o outcome) result(d Dest, r *resolver) scheduler.Result {
 	case o.out.full || o.err.full:
 		res.Class, res.Message = transient, fmt.Sprintf("disk full at %s: make room there", d)
 		return res
-	case o.raced(complaints):
+	case o.raced():
 		res.Class, res.Message = scheduler.Partial, fmt.Sprintf("%s: the source changed while it was read", d)
 		return res
 	case o.code != 0 && o.code != codePartial && o.code != codeVanished && o.code != codeMaxDelete:
@@ -180,10 +180,11 @@ func (o outcome) result(d Dest, r *resolver) scheduler.Result {
 }
 
 // raced reports whether the far side refused a list because a directory
-// vanished between its entry and those below it: it calls that an invalid path
-// from the sender, and ends as for a protocol that does not match.
-func (o outcome) raced(complaints []complaint) bool {
-	return o.code == codeProtocol && slices.ContainsFunc(complaints, func(c complaint) bool { return c.vanished })
+// vanished, or became something else, between its entry and those below it: it
+// calls that an invalid path from the sender, and ends as for a protocol that
+// does not match.
+func (o outcome) raced() bool {
+	return o.code == codeProtocol && (o.out.invalid || o.err.invalid)
 }
 
 // fatal is for codes that say nothing of single paths.

@@ -43,6 +43,7 @@ type transcript struct {
 	// leftover are directories that were not empty when they were to be
 	// deleted, which rsync does not count as an error.
 	leftover []complaint
+	invalid  bool // the far side refused a path of the list
 	limited  bool // --max-delete stopped deletions
 	skipped  int
 	// deletesSkipped: rsync left out all deletions after a reading error.
@@ -59,6 +60,7 @@ var (
 	gossipLine  = regexp.MustCompile(`^(file has vanished|directory has vanished|symlink has no referent): "(.*)"(?: \(in [^"]*\))?$`)
 	roomLine    = regexp.MustCompile(`^could not make way for \w+ [^:]*: (.*)$`)
 	leftoverPfx = "cannot delete non-empty directory: "
+	invalidPfx  = "ABORTING due to invalid path from sender: "
 	parentPfx   = "WARNING: parent dir is absent in the file list: "
 	refusedLine = regexp.MustCompile(`^ERROR: .*refused to receive [^"]*"(.*)"$`)
 	verifyLine  = regexp.MustCompile(`^ERROR: (.*) failed verification -- update discarded\.$`)
@@ -114,6 +116,9 @@ func (t *transcript) special(s string) bool {
 		}
 	case strings.Contains(s, "IO error encountered") && strings.Contains(s, "skipping file deletion"):
 		t.deletesSkipped = true
+	case strings.HasPrefix(s, invalidPfx):
+		t.invalid = true
+		return false // it is kept too
 	case strings.HasPrefix(s, leftoverPfx):
 		if len(t.leftover) < maxComplaints {
 			t.leftover = append(t.leftover, complaint{line: unescape(s), name: unescape(s[len(leftoverPfx):]), relative: true})

@@ -116,3 +116,18 @@ func TestBound(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestNamesBroughtByADirectory: the first that is heard of a hard link is the
+// directory it came with; then it is written through a name that goes.
+func TestNamesBroughtByADirectory(t *testing.T) {
+	root := t.TempDir()
+	plant(t, root, "a", "d/b=a")
+	x := New(root, nil, nil)
+	expand(t, x, changed("d", name|dir|subtree|moved))
+	if !x.Stats().InUse {
+		t.Fatal("not in use")
+	}
+	plant(t, root, "e/p")
+	must(t, os.RemoveAll(root+"/d"))
+	expect(t, expand(t, x, changed("d", name|dir|gone|content)), "a content", "d content|name|dir|gone")
+}

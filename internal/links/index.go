@@ -90,7 +90,7 @@ func (x *Index) Expand(entries []coalesce.Entry) ([]coalesce.Entry, error) {
 // concerned reports whether any entry needs a look.
 func (x *Index) concerned(entries []coalesce.Entry) bool {
 	for _, e := range entries {
-		if x.inUse || changes(e) {
+		if x.inUse || changes(e) || e.Has(coalesce.Subtree) {
 			return true
 		}
 	}
@@ -105,7 +105,11 @@ func changes(e coalesce.Entry) bool {
 // visit brings the index up to date with one entry and notes what it touched.
 func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) {
 	if !x.inUse && !changes(e) {
-		return
+		// Files may have been linked into a directory of unknown history.
+		if !e.Has(coalesce.Subtree) || e.Path == "" || len(x.walk(t, e.Path, nil)) == 0 {
+			return
+		}
+		x.build(t, nil)
 	}
 	if e.Path == "" {
 		if e.Has(coalesce.Subtree) {
