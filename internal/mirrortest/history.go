@@ -86,8 +86,9 @@ type History struct {
 // heldFile is open for appending.
 type heldFile struct {
 	file *os.File
-	ino  *inode
-	was  string // the path it was opened by
+	// entry is the name it was opened by, was that name's path then.
+	entry *entry
+	was   string
 }
 
 // NewHistory prepares a history in dir, which is made if it is missing and
@@ -177,14 +178,45 @@ func (h *History) draw() string {
 	}
 }
 
-// Run performs up to n operations, fewer if MaxOps is reached.
+// Run performs up to n operations, fewer if MaxOps is reached, and rests.
 func (h *History) Run(n int) error {
 	for range n {
 		if err := h.Step(); err == io.EOF {
-			return nil
+			break
 		} else if err != nil {
 			return err
 		}
+	}
+	return h.rest()
+}
+
+// rest changes every file once more that was changed through a hard link which
+// is gone from the tree, while the file lives on under another name. The kernel
+// told of that change under the name that went, so whoever looks only when the
+// name is gone cannot know which file it was.
+func (h *History) rest() error {
+	h.line = nil
+	seen := map[*inode]bool{}
+	var names []*entry
+	h.tree.walk(func(e *entry) {
+		if e.ino == nil || seen[e.ino] {
+			return
+		}
+		seen[e.ino] = true
+		gone := slices.ContainsFunc(e.ino.via, func(v *entry) bool { return v.root() != h.tree })
+		if e.ino.via = nil; gone {
+			names = append(names, e)
+		}
+	})
+	for _, e := range names {
+		h.append(e, 1)
+		e.ino.via = nil
+	}
+	if len(h.line) > 0 {
+		h.log = append(h.log, "rest: "+strings.Join(h.line, "; "))
+	}
+	if h.err != nil {
+		return fmt.Errorf("history of seed %d, rest: %w", h.seed, h.err)
 	}
 	return nil
 }

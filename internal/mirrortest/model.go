@@ -15,7 +15,18 @@ const (
 )
 
 // inode is what the names of one regular file share.
-type inode struct{ size int64 }
+type inode struct {
+	size int64
+	// via are the names through which it was changed since the last rest.
+	via []*entry
+}
+
+// changed notes that the file was changed through e.
+func (e *entry) changed() {
+	if e.ino != nil && !slices.Contains(e.ino.via, e) {
+		e.ino.via = append(e.ino.via, e)
+	}
+}
 
 // entry is one name in a History's own picture of the tree. Its root has no
 // parent.

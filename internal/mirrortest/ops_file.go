@@ -113,7 +113,7 @@ func opHold(h *History) {
 
 func opWriteHeld(h *History) {
 	if len(h.held) > 0 {
-		if f := pick(h, h.held); f.ino.size < maxFile {
+		if f := pick(h, h.held); f.entry.ino.size < maxFile {
 			h.writeHeld(f, 1+h.size())
 		}
 	}
