@@ -24,6 +24,9 @@ func checkCommand() *cobra.Command {
 			if err := transport.CheckVersion(cmd.Context(), ""); err != nil {
 				return err
 			}
+			for _, w := range engine.Warnings(conf) {
+				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
 			return err
 		},

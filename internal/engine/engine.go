@@ -84,6 +84,23 @@ func CheckRemote(root config.Root, r config.Remote) error {
 	return err
 }
 
+// Warnings are what is allowed in conf but weakens a mirror, one line each.
+func Warnings(conf config.Config) []string {
+	var all []string
+	for _, root := range conf.WithDefaults().Roots {
+		for _, m := range root.Remotes {
+			s, err := sender(root, m, Options{}, nil, nil)
+			if err != nil {
+				continue // Validate tells
+			}
+			for _, w := range s.Warnings() {
+				all = append(all, fmt.Sprintf("root %q: remote %q: %s", root.Path, m.Name, w))
+			}
+		}
+	}
+	return all
+}
+
 // Run mirrors until ctx ends; then it lets what is in flight end within the
 // grace time. It returns nil after such a stop.
 func (e *Engine) Run(ctx context.Context) error {

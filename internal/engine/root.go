@@ -37,6 +37,7 @@ type root struct {
 	guard   *guard.Root      // nil until the root has been found
 	watch   *watcher.Watcher // nil between sessions
 	began   chan struct{}    // closed when the next session begins
+	watched bool             // there has been a session
 	problem string           // why there is no session, or why sends are suspended
 	base    uint64           // barrier numbers of earlier sessions
 	last    uint64           // newest barrier number given out
@@ -64,6 +65,9 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))
 		if err != nil {
 			return err
+		}
+		for _, w := range s.Warnings() {
+			r.log.Warn("option weakens the mirror", "remote", m.Name, "warning", w)
 		}
 		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty})
 	}
@@ -148,7 +152,7 @@ func (r *root) sessions(ctx context.Context, changes chan<- coalesce.Change) err
 	for r.find(ctx) {
 		r.sched.Pause("watches are being set up")
 		if err := r.session(ctx, changes); err != nil {
-			if r.engine.opts.Strict {
+			if r.engine.opts.Strict && !r.watched {
 				return err
 			}
 			r.setProblem(err.Error())

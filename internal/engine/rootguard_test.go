@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/fansync/fansync/internal/mirrortest"
 	"github.com/fansync/fansync/scheduler"
 )
@@ -29,12 +31,15 @@ func sixty(t *testing.T, dir string) {
 	}
 }
 
-// An unmounted source is an empty directory: nothing may be deleted for it.
+// An unmounted source is another, empty directory: nothing may be deleted for
+// it. When it is mounted again the mirror goes on.
 func TestUnmountedRoot(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		mirrortest.NeedRoot(t)
 		m := newMirror(t, backend)
-		mirrortest.Mount(t, "tmpfs", m.src, "tmpfs", 0, "")
+		disk := m.src + ".disk"
+		mkdir(t, disk)
+		mirrortest.Mount(t, disk, m.src, "", unix.MS_BIND, "")
 		sixty(t, m.src)
 		e := m.start(t)
 		e.flush(t)
@@ -43,11 +48,17 @@ func TestUnmountedRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 		mirrortest.Unmount(t, m.src)
-		e.halted(t, "far", "another filesystem")
-		m.unchanged(t, want)
+		e.halted(t, "far", "put the old one back")
 		mirrortest.Mount(t, "tmpfs", m.src, "tmpfs", 0, "")
 		e.halted(t, "far", "another filesystem")
 		m.unchanged(t, want)
+		mirrortest.Unmount(t, m.src)
+		write(t, filepath.Join(disk, "a", "new"), "written while it was away")
+		mirrortest.Mount(t, disk, m.src, "", unix.MS_BIND, "")
+		mirrortest.WaitEqual(t, m.src, m.dst, flushTimeout, mirrortest.DiffOptions{})
+		write(t, filepath.Join(m.src, "b", "live"), "again")
+		e.flush(t)
+		m.equal(t)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/fansync/fansync/coalesce"
 	"github.com/fansync/fansync/internal/guard"
 	"github.com/fansync/fansync/internal/links"
+	"github.com/fansync/fansync/transport"
 	"github.com/fansync/fansync/watcher"
 )
 
@@ -18,7 +19,11 @@ import (
 func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) error {
 	path := resolved(r.conf.Path)
 	for _, m := range r.conf.Remotes {
-		if err := CheckRemote(r.conf, m); err != nil {
+		dest, err := transport.ParseDest(m.Dest)
+		if err == nil {
+			err = overlap(r.conf, dest)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -64,7 +69,7 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 func (r *root) beginSession(w *watcher.Watcher) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watch, r.base = w, r.last
+	r.watch, r.base, r.watched = w, r.last, true
 	close(r.began)
 	r.began = make(chan struct{})
 }
