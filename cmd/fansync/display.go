@@ -133,8 +133,12 @@ const barWidth = 24
 func (l progressLine) String() string {
 	full := max(0, min(barWidth, l.p.Percent*barWidth/100))
 	bar := strings.Repeat("#", full) + strings.Repeat(".", barWidth-full)
-	return fmt.Sprintf("%-24.24q [%s] %3d%%  %d files sent, %d of %d checked  %s  %s/s",
-		l.remote, bar, l.p.Percent, l.p.Files, l.p.Checked, l.p.Total, size(l.p.Bytes), size(l.p.Rate))
+	checked := ""
+	if l.p.Total > 0 { // not known before the first file has been sent
+		checked = fmt.Sprintf(", %d of %d checked", l.p.Checked, l.p.Total)
+	}
+	return fmt.Sprintf("%-24.24q [%s] %3d%%  %d files sent%s  %s  %s/s",
+		l.remote, bar, l.p.Percent, l.p.Files, checked, size(l.p.Bytes), size(l.p.Rate))
 }
 
 // size is n bytes for people.
