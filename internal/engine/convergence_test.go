@@ -14,6 +14,7 @@ import (
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/mirrortest"
 	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/watcher"
 )
 
 const (
@@ -154,20 +155,19 @@ type running struct {
 // startEngine runs an engine until stop or the end of the test.
 func startEngine(t testing.TB, conf config.Config, tr *trace) *running {
 	t.Helper()
-	return startTuned(t, conf, tr, nil)
+	return startWatching(t, conf, tr, nil)
 }
 
-func startTuned(t testing.TB, conf config.Config, tr *trace, tune func(*scheduler.Config)) *running {
+// startWatching is startEngine with a watcher of another shape.
+func startWatching(t testing.TB, conf config.Config, tr *trace, watch func(*watcher.Config)) *running {
 	t.Helper()
 	e, err := New(conf, Options{
+		Watch:  watch,
 		Strict: true,
 		Log:    slog.New(slog.NewTextHandler(tr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Events: tr.events,
 		Tune: func(c *scheduler.Config) {
 			c.BackoffMin, c.BackoffMax = 50*time.Millisecond, 500*time.Millisecond
-			if tune != nil {
-				tune(c)
-			}
 		},
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/fansync/fansync/internal/guard"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/transport"
+	"github.com/fansync/fansync/watcher"
 )
 
 // Options are what is not configuration.
@@ -25,9 +26,10 @@ type Options struct {
 	Rsync string
 	// Events are told what happens to the remotes; root is the root's path.
 	Events func(root string) scheduler.Events
-	// Tune may change a root's scheduler before it is made: for tests that
-	// cannot wait for the defaults.
-	Tune func(*scheduler.Config)
+	// Tune and Watch may change a root's scheduler and watcher before they are
+	// made: for tests that cannot wait for the defaults, or want them small.
+	Tune  func(*scheduler.Config)
+	Watch func(*watcher.Config)
 }
 
 // Engine mirrors all roots of one configuration.

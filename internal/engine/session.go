@@ -27,9 +27,13 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 			return err
 		}
 	}
-	w, err := watcher.New(watcher.Config{
+	cfg := watcher.Config{
 		Root: path, Backend: watcher.Backend(r.conf.Backend), Ignore: r.filter.Excluded, Log: r.engine.log,
-	})
+	}
+	if r.engine.opts.Watch != nil {
+		r.engine.opts.Watch(&cfg)
+	}
+	w, err := watcher.New(cfg)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/mirrortest"
 	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/watcher"
 )
 
 // inTrouble waits until the remote is in one of the states, with a reason that
@@ -170,4 +172,38 @@ func TestUnreadableFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.converges(t, e)
+}
+
+// More happens at once than the ring holds: events are lost, the loss is
+// counted, and everything is compared again.
+func TestLostEvents(t *testing.T) {
+	eachBackend(t, func(t *testing.T, backend string) {
+		m := newMirror(t, backend)
+		e := startWatching(t, m.conf, &trace{}, func(c *watcher.Config) { c.RingSlots = 64 })
+		e.flush(t)
+		lost := func() (n uint64) {
+			for _, c := range e.Status().Roots[0].Watch.Rescans {
+				n += c
+			}
+			return n
+		}
+		for round := 0; lost() == 0; round++ {
+			if round == 100 {
+				t.Fatal("nothing was lost")
+			}
+			for i := range 500 {
+				write(t, filepath.Join(m.src, fmt.Sprintf("%d-%d", round, i)), "x")
+			}
+			for i := range 250 {
+				if err := os.Remove(filepath.Join(m.src, fmt.Sprintf("%d-%d", round, i))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		e.flush(t)
+		m.equal(t)
+		if s := e.trace.String(); !strings.Contains(s, string(watcher.RingFull)) {
+			t.Errorf("the log does not say why:\n%s", s)
+		}
+	})
 }
