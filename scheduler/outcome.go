@@ -250,6 +250,9 @@ func (f *flight) names(path string) bool {
 func (r *remote) hold(e coalesce.Entry, pe PathError, now int64) {
 	disown(&e)
 	e.Flags |= coalesce.Exact
+	if _, known := r.troubles.by[e.Path]; !known && !pe.Vanished && len(r.troubles.by) < maxFailures {
+		r.log.Warn("path not taken; it will be tried again", "path", e.Path, "message", pe.Message)
+	}
 	if _, newer := r.dirty.Get(e.Path); newer || r.dirty.Covered(e.Path) {
 		r.troubles.note(e.Path, pe.Message)
 		r.reinsert(e, now)
