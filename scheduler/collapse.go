@@ -13,10 +13,11 @@ const (
 
 // collapse replaces the items of a crowded directory by its one-level form.
 func (r *remote) collapse(b *bucket, look *looker) {
-	crowds := map[string]int{}
+	crowds := map[string][]string{}
 	for p, it := range b.items {
 		if p != "" && !it.Children {
-			crowds[coalesce.Parent(p)]++
+			dir := coalesce.Parent(p)
+			crowds[dir] = append(crowds[dir], p)
 		}
 	}
 	for _, e := range b.entries {
@@ -24,7 +25,8 @@ func (r *remote) collapse(b *bucket, look *looker) {
 			delete(crowds, coalesce.Parent(e.Path))
 		}
 	}
-	for dir, n := range crowds {
+	for dir, crowd := range crowds {
+		n := len(crowd)
 		if n < crowdMin || r.blocked(dir) || r.losesWaiting(dir) || r.hasTrouble(dir) {
 			continue
 		}
@@ -32,10 +34,8 @@ func (r *remote) collapse(b *bucket, look *looker) {
 		if err != nil || size > n*crowdShare {
 			continue
 		}
-		for p, it := range b.items {
-			if p != "" && coalesce.Parent(p) == dir && !it.Children {
-				delete(b.items, p)
-			}
+		for _, p := range crowd {
+			delete(b.items, p)
 		}
 		b.items[dir] = Item{Path: dir, Children: true}
 	}
