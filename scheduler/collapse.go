@@ -35,7 +35,9 @@ func (r *remote) collapse(b *bucket, look *looker) {
 			continue
 		}
 		for _, p := range crowd {
-			delete(b.items, p)
+			if !b.items[p].Children { // it may have been collapsed meanwhile
+				delete(b.items, p)
+			}
 		}
 		b.items[dir] = Item{Path: dir, Children: true}
 	}

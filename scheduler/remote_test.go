@@ -295,6 +295,17 @@ func TestCollapse(t *testing.T) {
 			})
 		})
 	}
+	t.Run("one in another", func(t *testing.T) {
+		for range 10 { // the order of directories is a map's
+			inBubble(t, 1, nil, func(b *bench) {
+				b.live()
+				time.Sleep(time.Minute)
+				es := append(entries(b, "d", crowdMin), entries(b, "d/sub", crowdMin)...)
+				b.send(append(es, changed("d/sub"))...)
+				b.expect(0, "flat [d/ d/sub/]").ok()
+			})
+		}
+	})
 	t.Run("waiting removal", func(t *testing.T) {
 		inBubble(t, 1, nil, func(b *bench) {
 			b.live()
