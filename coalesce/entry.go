@@ -46,6 +46,10 @@ const (
 	// known of what it holds: treat it as Subtree and Moved. The same goes for
 	// a directory under an entry that has Name but not Dir.
 	Gone
+	// Wrote: the data or its time is known to have been written, under this
+	// name or under names that this entry stands for. Content also stands for
+	// names that came with what they hold.
+	Wrote
 )
 
 // Entry is one dirty path. It is a value; its strings are immutable.
@@ -73,7 +77,7 @@ func (e Entry) Has(f Flags) bool { return e.Flags&f == f }
 // Any reports whether any bit of f stands.
 func (e Entry) Any(f Flags) bool { return e.Flags&f != 0 }
 
-var flagNames = []string{"content", "attr", "name", "dir", "subtree", "children", "moved", "born", "ghost", "uncounted", "racy", "exact", "gone"}
+var flagNames = []string{"content", "attr", "name", "dir", "subtree", "children", "moved", "born", "ghost", "uncounted", "racy", "exact", "gone", "wrote"}
 
 // String lists the bits, joined by "|", in the order of their declaration.
 func (f Flags) String() string {

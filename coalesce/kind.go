@@ -32,8 +32,8 @@ func endsWriting(k watcher.Kind) bool { return k&^(watcher.Attrib|signals) != 0 
 
 // newEntry is what one event says of its path:
 //
-//   - Modified and Closed are Content, Attrib is Attr, Created is Name, and
-//     for anything but a directory Content.
+//   - Modified and Closed are Content and Wrote, Attrib is Attr, Created is
+//     Name, and for anything but a directory Content.
 //   - Removed is Name and Gone and counts one deletion; a directory that was
 //     moved away took an unknown number of files with it (Uncounted), one that
 //     was removed was empty.
@@ -50,7 +50,7 @@ func newEntry(ev watcher.Event, t int64) Entry {
 			e.Flags |= f
 		}
 	}
-	set(ev.Kind&(watcher.Modified|watcher.Closed) != 0, Content)
+	set(ev.Kind&(watcher.Modified|watcher.Closed) != 0, Content|Wrote)
 	set(ev.Has(watcher.Attrib), Attr)
 	set(created || removed, Name)
 	set(created && !dir, Content)

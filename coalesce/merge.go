@@ -69,7 +69,7 @@ func unborn(e Entry) Entry {
 // may have another name elsewhere.
 func fold(a, b Entry) Entry {
 	r := account(a, b)
-	r.Flags = a.Flags | b.Flags&(Uncounted|Moved|Racy|Content|Attr)
+	r.Flags = a.Flags | b.Flags&(Uncounted|Moved|Racy|Content|Attr|Wrote)
 	return r
 }
 

@@ -42,7 +42,7 @@ func (h *history) view() Entry {
 		r.Flags |= flagIf(born, Born) | flagIf(born && isGone, Ghost) | flagIf(isGone, Gone) | flagIf(isDir, Dir)
 	}
 	for _, e := range h.below {
-		r.Flags |= e.Flags & (Uncounted | Moved | Racy | Content | Attr)
+		r.Flags |= e.Flags & (Uncounted | Moved | Racy | Content | Attr | Wrote)
 	}
 	for _, e := range slices.Concat(h.own[1:], h.below) {
 		r.Since, r.Last = min(r.Since, e.Since), max(r.Last, e.Last)

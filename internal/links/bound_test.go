@@ -129,5 +129,5 @@ func TestNamesBroughtByADirectory(t *testing.T) {
 	}
 	plant(t, root, "e/p")
 	must(t, os.RemoveAll(root+"/d"))
-	expect(t, expand(t, x, changed("d", name|dir|gone|content)), "a content", "d content|name|dir|gone")
+	expect(t, expand(t, x, changed("d", name|dir|gone|content|coalesce.Wrote)), "a content", "d content|name|dir|gone|wrote")
 }

@@ -164,7 +164,7 @@ func (x *Index) recall(t *tree, f inode) {
 // counts as Content whether or not the file was written; the attributes may
 // have been set to hide a write.
 func proofOf(e coalesce.Entry) proof {
-	if e.Has(coalesce.Name) && !e.Has(coalesce.Attr) {
+	if e.Has(coalesce.Name) && !e.Any(coalesce.Attr|coalesce.Wrote) {
 		return ifWritten
 	}
 	return sure
@@ -183,7 +183,7 @@ func (x *Index) depart(e coalesce.Entry, a attrs, ts touches) {
 	}
 	// A directory's entry takes the flags of what it swallowed.
 	p := ifWritten
-	if e.Any(coalesce.Content | coalesce.Attr) {
+	if e.Any(coalesce.Wrote | coalesce.Attr) {
 		p = sure
 	}
 	for _, l := range x.names.under(e.Path) {
