@@ -12,7 +12,7 @@ const (
 	// pairAfter is how old a flight must be before a second one may join it:
 	// younger ones end soon, and what waits grows into one batch instead of
 	// many.
-	pairAfter = int64(200 * time.Millisecond)
+	pairAfter = int64(50 * time.Millisecond)
 	// patience is how long a directory may be kept waiting by flights below it
 	// before no further ones are started there.
 	patience = int64(time.Second)
