@@ -33,11 +33,16 @@ type process struct {
 	feed func(io.WriteCloser) error
 	// stdout and stderr read to the end, each in its own goroutine.
 	stdout, stderr func(io.Reader)
+	// timeout is rsync's own; 0 means that it has none.
+	timeout time.Duration
 }
 
 // run starts rsync and returns when it has ended, with its group, and all
-// its output was read. The error says that it could not be started or fed.
+// its output was read. The error says that it could not be started or fed, or,
+// as errStuck, that it was ended for making no progress.
 func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	cmd := exec.Command(p.program, p.args...)
 	cmd.Env = environ()
 	// The directory behind the descriptor, whatever its name is by now.
@@ -75,6 +80,11 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 
 	exited := make(chan struct{})
 	killed := make(chan struct{})
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		watch(ctx, pid, p.timeout, end)
+	}()
 	go func() {
 		defer close(killed)
 		select {
@@ -97,6 +107,10 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	waitErr := awaitExit(pid)
 	close(exited)
 	<-killed
+	var stuck error
+	if cause := context.Cause(ctx); errors.Is(cause, errStuck) {
+		stuck = cause
+	}
 	_ = near[0].SetDeadline(time.Now()) // nobody reads the list any more
 	unread := 2
 	if ctx.Err() != nil {
@@ -125,7 +139,9 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	if errors.As(err, &exit) {
 		err = nil
 	}
-	return cmd.ProcessState, errors.Join(err, waitErr, feedErr)
+	end(nil)
+	<-watched
+	return cmd.ProcessState, errors.Join(stuck, err, waitErr, feedErr)
 }
 
 // awaitExit returns when the child has ended but before it is reaped.

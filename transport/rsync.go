@@ -101,6 +101,7 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 		feed:    func(w io.WriteCloser) error { return lines.feed(w) },
 		stdout:  out.read,
 		stderr:  errs.read,
+		timeout: max(0, r.cfg.Timeout),
 	}
 	r.cfg.Log.DebugContext(ctx, "rsync starts", "batch", b.ID, "form", b.Form, "items", len(b.Items), "program", p.program, "args", args)
 	state, err := p.run(ctx)
@@ -113,7 +114,7 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 	o.unlisted = lines.failed
 	o.kept = len(r.cfg.Filters) > 0 || keepsFiles(r.options)
 	res := o.result(r.cfg.Dest, newResolver(root, cwd, r.cfg.Dest, b))
-	if err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial) {
+	if err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || errors.Is(err, errStuck)) {
 		// Part of the list may be missing, so nothing may be assumed.
 		res.Class, res.Message, res.Failed = transient, oneLine(fmt.Sprintf("rsync to %s: %v", r.cfg.Dest, err)), nil
 	}
