@@ -76,7 +76,7 @@ func TestFullSetsEveryKey(t *testing.T) {
 		if !set[key] {
 			t.Errorf("full.toml does not set %q", key)
 		}
-		if _, ok := textKeys[key]; ok != (typ == reflect.TypeFor[Duration]() || typ == reflect.TypeFor[Size]()) {
+		if _, ok := textKeys[key]; ok != (typ == reflect.TypeFor[Duration]()) {
 			t.Errorf("textKeys is wrong about %q of type %v", key, typ)
 		}
 	})
@@ -196,25 +196,5 @@ func TestDuration(t *testing.T) {
 	}
 	if err := d.UnmarshalText([]byte("-1m30s")); err != nil || d != Duration(-90*time.Second) || d.String() != "-1m30s" {
 		t.Errorf("-1m30s: %v, %v", d, err)
-	}
-}
-
-func TestSize(t *testing.T) {
-	for in, want := range map[string]Size{"0": 0, "512": 512, "7b": 7, "64k": 64 << 10, "10M": 10 << 20, "2GiB": 2 << 30, "3tb": 3 << 40} {
-		var s Size
-		if err := s.UnmarshalText([]byte(in)); err != nil || s != want {
-			t.Errorf("%q is %d, %v", in, s, err)
-		}
-		text, _ := s.MarshalText()
-		var back Size
-		if err := back.UnmarshalText(text); err != nil || back != s {
-			t.Errorf("%q becomes %q becomes %d, %v", in, text, back, err)
-		}
-	}
-	for _, bad := range []string{"", "k", "-1", "1.5m", "1x", "1kk", "1ki", "9999999t", "99999999999999999999", "1 m"} {
-		s := Size(1)
-		if s.UnmarshalText([]byte(bad)) == nil || s != 1 {
-			t.Errorf("%q is taken as %d", bad, s)
-		}
 	}
 }
