@@ -91,5 +91,5 @@ func (c *Coalescer) dueOr(timer *time.Timer, now int64) Change {
 
 // Empty reports whether the Change says nothing.
 func (ch Change) Empty() bool {
-	return len(ch.Entries) == 0 && len(ch.Rescans) == 0 && len(ch.Barriers) == 0 && !ch.Gone
+	return len(ch.Entries) == 0 && len(ch.Rescans) == 0 && len(ch.Barriers) == 0 && !ch.Gone && ch.Hidden == 0
 }

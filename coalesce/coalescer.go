@@ -19,10 +19,12 @@ type Coalescer struct {
 	rescans  rescans
 	barriers []uint64
 	gone     bool
+	hidden   int64 // see Change
 
 	window, maxDelay int64
-	// first is when the oldest inhabitant came to ready or rescans, oldest the
-	// earliest Since among them; both mean nothing while both are empty.
+	// first is when the oldest inhabitant came to ready, rescans or hidden,
+	// oldest the earliest Since among them; both mean nothing while all are
+	// empty.
 	first, oldest int64
 	// urgent asks for all that there is, since urgentAt.
 	urgent   bool
@@ -59,6 +61,13 @@ func (c *Coalescer) Add(ev watcher.Event, now int64) {
 	if ev.Has(watcher.Gone) {
 		c.gone = true
 		c.hurry(t)
+	}
+	if someFile(ev) {
+		c.hide(t)
+		ev.Kind &^= watcher.Hidden
+		if ev.Kind&^watcher.Dir == 0 {
+			return
+		}
 	}
 	if isChange(ev.Kind) {
 		c.change(ev, t)
@@ -98,6 +107,7 @@ func (c *Coalescer) Flush(now int64, force bool) Change {
 	if due {
 		ch.Entries = c.ready.drain()
 		ch.Rescans = c.rescans.take()
+		ch.Hidden, c.hidden = c.hidden, 0
 	}
 	if force {
 		ch.Barriers, c.barriers = c.barriers, nil
@@ -117,6 +127,9 @@ func (c *Coalescer) change(ev watcher.Event, t int64) {
 	known, isReady := c.ready.Get(e.Path)
 	if bornKind(ev.Kind) && !isHeld && !isReady {
 		e.Flags |= Born
+	}
+	if held.Has(Born) || known.Has(Born) {
+		e.Flags &^= Racy
 	}
 	if e.Has(Subtree) || e.Has(Name|Dir) {
 		// The entry may come to stand for all below it, those that wait included.
@@ -171,9 +184,20 @@ func (c *Coalescer) origin(e Entry) string {
 }
 
 // waiting reports whether there is anything that readyAt speaks of.
-func (c *Coalescer) waiting() bool { return c.ready.Len() > 0 || len(c.rescans) > 0 }
+func (c *Coalescer) waiting() bool {
+	return c.ready.Len() > 0 || len(c.rescans) > 0 || c.hidden != 0
+}
 
 func (c *Coalescer) readyAt() int64 { return min(c.first+c.window, c.oldest+c.maxDelay) }
+
+// hide notes that some file, not known which, was changed.
+func (c *Coalescer) hide(t int64) {
+	c.await(t, t)
+	t = max(t, 1)
+	if c.hidden == 0 || t < c.hidden {
+		c.hidden = t
+	}
+}
 
 // await starts the window of something that comes to ready at t.
 func (c *Coalescer) await(since, t int64) {

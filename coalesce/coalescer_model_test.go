@@ -20,6 +20,7 @@ type modelCoalescer struct {
 	rescans       []Rescan
 	barriers      []uint64
 	gone          bool
+	hidden        []int64
 	urgent        int64 // -1: not
 	first, oldest int64
 }
@@ -28,7 +29,7 @@ func newModelCoalescer(cfg Config) *modelCoalescer {
 	return &modelCoalescer{cfg: cfg.withDefaults(), ready: modelSet{}, held: modelSet{}, urgent: -1}
 }
 
-func (m *modelCoalescer) waiting() bool { return len(m.ready)+len(m.rescans) > 0 }
+func (m *modelCoalescer) waiting() bool { return len(m.ready)+len(m.rescans)+len(m.hidden) > 0 }
 
 func (m *modelCoalescer) wait(since, t int64) {
 	if !m.waiting() {
@@ -59,6 +60,12 @@ func (m *modelCoalescer) add(ev watcher.Event) {
 		m.urgent = t
 	}
 	only := k &^ (watcher.Rescan | watcher.Barrier | watcher.Gone)
+	if has(watcher.Hidden) && (has(watcher.Dir) || ev.Path == "") {
+		m.wait(t, t)
+		m.hidden = append(m.hidden, max(t, 1))
+		only &^= watcher.Hidden
+		ev.Kind &^= watcher.Hidden
+	}
 	if only != k && only&^watcher.Dir == 0 {
 		return
 	}
@@ -80,7 +87,16 @@ func (m *modelCoalescer) add(ev watcher.Event) {
 			e.From = ""
 		}
 	}
-	if m.ready[e.Path] == nil && m.held[e.Path] == nil && k&^watcher.Dir == watcher.Created {
+	fresh := true
+	for _, s := range []modelSet{m.held, m.ready} {
+		if h := s[e.Path]; h != nil {
+			fresh = false
+			if h.view().Has(Born) {
+				e.Flags &^= Racy
+			}
+		}
+	}
+	if fresh && ev.Kind&^watcher.Dir == watcher.Created {
 		e.Flags |= Born
 	}
 	if e.Has(Subtree) || e.Has(Name|Dir) {
@@ -152,6 +168,9 @@ func (m *modelCoalescer) flush(now int64, force bool) Change {
 			r.add(q)
 		}
 		ch.Rescans, m.rescans = r.take(), nil
+		if len(m.hidden) > 0 {
+			ch.Hidden, m.hidden = slices.Min(m.hidden), nil
+		}
 	}
 	if force {
 		ch.Barriers, ch.Gone = m.barriers, m.gone
@@ -167,15 +186,18 @@ func someEvent(pick chooser, now int64) watcher.Event {
 		watcher.Removed | watcher.Moved, watcher.Created | watcher.Moved, watcher.Attrib | watcher.Dir,
 		watcher.Removed | watcher.Moved | watcher.Dir, watcher.Created | watcher.Moved | watcher.Dir,
 		watcher.Subtree | watcher.Dir, watcher.Children | watcher.Dir, watcher.Created | watcher.Removed,
+		watcher.Hidden | watcher.Modified,
 	}
 	ev := watcher.Event{Path: somePath(pick), Kind: usual[pick(len(usual))], Time: now}
 	switch pick(24) {
 	case 0:
-		ev.Kind |= 1 << pick(12)
+		ev.Kind |= 1 << pick(13)
 	case 1:
 		ev.Kind, ev.Reason = watcher.Rescan, watcher.RingFull
 	case 2:
 		ev.Kind, ev.Barrier = watcher.Barrier, uint64(now)
+	case 3:
+		ev.Path, ev.Kind = "", watcher.Hidden|watcher.Dir
 	}
 	if ev.Has(watcher.Created|watcher.Moved) && pick(3) > 0 {
 		ev.From = somePath(pick)

@@ -22,7 +22,8 @@
 // Invariants:
 //
 //   - No hint is dropped. A path that may differ stands in the set itself, or
-//     below a Subtree entry, or below a directory that went away.
+//     below a Subtree entry, or below a directory that went away; a change of a
+//     file whose path nobody knows is told by the time of the Change's Hidden.
 //   - Nothing stands below a Subtree entry.
 //   - Flags widen what is looked at. Only Born and Ghost narrow it, so they
 //     are given only where the order of events is certain: bits of one event

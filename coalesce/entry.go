@@ -36,7 +36,8 @@ const (
 	// Uncounted: a directory left with an unknown number of files in it.
 	Uncounted
 	// Racy: size and mtime cannot be trusted: the path changed while it was
-	// being sent.
+	// being sent, or under another name. What is Born is not made so by the
+	// latter: nothing is there to compare with, unless a batch covered it.
 	Racy
 	// Exact: the path failed or must be listed by itself: never collapse it
 	// into its directory's one-level form.
@@ -119,6 +120,10 @@ type Change struct {
 	Barriers []uint64
 	// Gone says that the root went away.
 	Gone bool
+	// Hidden says that some file of the tree, not known which, was changed
+	// under a name that is gone: it is the time of the earliest hint of that in
+	// this Change, as watcher.Now gives it, and 0 if there was none.
+	Hidden int64
 }
 
 // Rescan asks for everything at and below Path to be compared again.

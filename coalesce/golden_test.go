@@ -169,6 +169,9 @@ func printChange(out *strings.Builder, now int64, ch Change) {
 	if ch.Gone {
 		fmt.Fprintf(out, "  root gone\n")
 	}
+	if ch.Hidden != 0 {
+		fmt.Fprintf(out, "  hidden since=%v\n", time.Duration(ch.Hidden))
+	}
 }
 
 func printEntry(out *strings.Builder, e Entry) {

@@ -9,6 +9,12 @@ const signals = watcher.Rescan | watcher.Barrier | watcher.Gone
 // all still says "look here".
 func isChange(k watcher.Kind) bool { return k&signals == 0 || k&^(signals|watcher.Dir) != 0 }
 
+// someFile reports whether ev says that a file was changed and does not know
+// which.
+func someFile(ev watcher.Event) bool {
+	return ev.Has(watcher.Hidden) && (ev.Has(watcher.Dir) || ev.Path == "")
+}
+
 // bornKind reports whether k proves that the name did not exist before. Bits
 // of one event have no order: with any other bit beside Created, a write may
 // have come first and another process's removal, itself an event still to
@@ -41,6 +47,7 @@ func endsWriting(k watcher.Kind) bool { return k&^(watcher.Attrib|signals) != 0 
 //     directory is Subtree and Moved.
 //   - What was moved here is Moved; a directory Subtree too, whether the event
 //     says so or not.
+//   - Hidden, which is of a file, is Content, Attr, Wrote and Racy.
 func newEntry(ev watcher.Event, t int64) Entry {
 	e := Entry{Path: ev.Path, Since: t, Last: t}
 	dir, moved := ev.Has(watcher.Dir), ev.Has(watcher.Moved)
@@ -52,6 +59,7 @@ func newEntry(ev watcher.Event, t int64) Entry {
 	}
 	set(ev.Kind&(watcher.Modified|watcher.Closed) != 0, Content|Wrote)
 	set(ev.Has(watcher.Attrib), Attr)
+	set(ev.Has(watcher.Hidden), Content|Attr|Wrote|Racy)
 	set(created || removed, Name)
 	set(created && !dir, Content)
 	set(removed, Gone)

@@ -170,6 +170,9 @@ func simulate(t failer, pick chooser, more func() bool, merge bool) {
 					t.Fatalf("the ghost %q is there\n%v", e.Path, log)
 				}
 			}
+			if e.Has(Born) && m.sent[e.Path] {
+				e.Flags |= Racy // as a scheduler would
+			}
 			m.dirty.Add(e)
 		}
 	}

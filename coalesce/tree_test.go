@@ -166,7 +166,7 @@ func (w *world) step() {
 		return
 	}
 	tell := func(kind watcher.Kind) { w.tell(proc, path, "", kind, n.dir()) }
-	switch op := w.pick(14); {
+	switch op := w.pick(15); {
 	case n == nil && op < 5:
 		n = w.newFile(path)
 		w.root.set(path, n)
@@ -199,9 +199,19 @@ func (w *world) step() {
 		tell([]watcher.Kind{watcher.Modified, watcher.Modified | watcher.Closed}[w.pick(2)])
 	case (op == 7 || op == 8) && n.dir(): // a watcher that is not sure
 		tell([]watcher.Kind{watcher.Subtree, watcher.Children}[op-7])
+	case op == 14 && !n.dir():
+		w.hide(path, n)
 	default:
-		w.rename(proc, path, w.path(), op > 11)
+		w.rename(proc, path, w.path(), op == 12 || op == 13)
 	}
+}
+
+// hide writes through another name, gone by now, to a file that looks as
+// before. No record of the file's own tells; the watcher finds it out.
+func (w *world) hide(path string, n *inode) {
+	w.ids++
+	n.content = w.ids
+	w.queue = append(w.queue, record{proc: -1, path: path, kind: watcher.Hidden | watcher.Modified})
 }
 
 // remove is rm -r.

@@ -23,7 +23,11 @@
 //     for the directory that holds it with Children. Changes not reported are
 //     those the kernel has no record of: stores through a memory mapping
 //     before it is unmapped, access times, inode flags (chattr), and writes
-//     through another name of a hard-linked file.
+//     through another name of a hard-linked file: they are told for the name
+//     used, if it is below the root and not ignored.
+//   - With fanotify, when a file loses a name that was told so, a name that it
+//     has left is told as Hidden, or that there is one: the lost name leads
+//     nobody to the file any more.
 //   - What is lost is lost aloud: a full kernel queue, a full ring, a record
 //     or handle that cannot be read, a watch limit and a mount below the root
 //     each end in a Rescan with its Reason, sent after the losing has ended.

@@ -43,6 +43,11 @@ const (
 	// there now: something changed among them that has no name of its own, as
 	// a file opened with O_TMPFILE that was given a name while being written.
 	Children
+	// Hidden: the file was, or may have been, changed under another name that
+	// is gone: its size and times prove nothing. With Dir on the root: some
+	// file of the tree, not known which, and Time is when the change was read,
+	// or before.
+	Hidden
 )
 
 // Reason says why a Rescan is needed. It is a counter's label: a closed list.
@@ -83,7 +88,7 @@ type Event struct {
 // Has reports whether all bits of k stand.
 func (e Event) Has(k Kind) bool { return e.Kind&k == k }
 
-var kindNames = []string{"created", "removed", "modified", "closed", "attrib", "moved", "dir", "subtree", "rescan", "barrier", "gone", "children"}
+var kindNames = []string{"created", "removed", "modified", "closed", "attrib", "moved", "dir", "subtree", "rescan", "barrier", "gone", "children", "hidden"}
 
 // String lists the bits, joined by "|", in the order of their declaration.
 func (k Kind) String() string {

@@ -21,6 +21,12 @@ type fan struct {
 	// troubled and deep: already logged.
 	troubled, deep bool
 	graves         graves
+	traces         *traces
+	holders        *holders
+	burials        *burials
+	// left is when the last directory went out of sight that was not yet swept
+	// for, or 0.
+	left int64
 	// blind are the mount points below the root, which the mark does not cover.
 	blind []string
 
@@ -32,9 +38,9 @@ type fan struct {
 func newFan(r *resolver) *fan {
 	f := &fan{
 		r: r, root: -1,
-		graves: graves{},
-		nodes:  newFanNodes(r.w.id.handle, r.w.cfg.MaxNodes, &r.w.count),
-		link:   make([]byte, unix.PathMax), again: make([]byte, unix.PathMax),
+		graves: graves{}, traces: newTraces(), holders: new(holders), burials: newBurials(),
+		nodes: newFanNodes(r.w.id.handle, r.w.cfg.MaxNodes, &r.w.count),
+		link:  make([]byte, unix.PathMax), again: make([]byte, unix.PathMax),
 	}
 	f.see(sortedKeys(r.w.mounts))
 	return f
@@ -64,6 +70,7 @@ func (f *fan) handle(s *slot, p payload) {
 		f.r.w.count.outside.Add(1)
 		if dir.dead {
 			f.graves.add(s, p, below)
+			f.follow(s, p, dir)
 		}
 	case dir.ignored:
 		f.r.w.count.ignored.Add(1)
@@ -71,6 +78,7 @@ func (f *fan) handle(s *slot, p payload) {
 		f.changed(s, p, dir, kind, below)
 	}
 	if s.mask&(unix.FAN_DELETE|unix.FAN_ONDIR) == unix.FAN_DELETE|unix.FAN_ONDIR {
+		f.followRmdir(s, p, dir)
 		f.nodes.forget(p[partChild])
 	}
 }
@@ -105,21 +113,31 @@ func (f *fan) changed(s *slot, p payload, dir *fanNode, kind Kind, below uint32)
 		}
 	}
 	f.r.emit(Event{Path: path, Kind: kind, Below: below, Time: s.time})
+	f.follow(s, p, dir)
 }
 
 // renamed reports a rename from both its ends.
 func (f *fan) renamed(s *slot, p payload) {
 	isDir := s.mask&unix.FAN_ONDIR != 0
-	from, oldIn, oldSeen := f.end(p[partDir], p[partName], isDir)
-	to, newIn, newSeen := f.end(p[partNewDir], p[partNewName], isDir)
+	from := f.end(p[partDir], p[partName], isDir)
+	to := f.end(p[partNewDir], p[partNewName], isDir)
 	if isDir && len(p[partChild]) > 0 {
-		f.nodes.renamed(p[partChild], oldIn, newIn)
+		f.followDir(s, p, from, to)
+		f.nodes.renamed(p[partChild], from.in, to.in)
 	}
-	if !oldIn && !newIn {
+	f.tellRename(s, from, to, isDir)
+	if !isDir {
+		f.followMove(s, p, from, to)
+	}
+}
+
+// tellRename reports those ends of a rename that are to be seen.
+func (f *fan) tellRename(s *slot, from, to fanEnd, isDir bool) {
+	if !from.in && !to.in {
 		f.r.w.count.outside.Add(1)
 		return
 	}
-	if !oldSeen && !newSeen {
+	if !from.seen && !to.seen {
 		f.r.w.count.ignored.Add(1)
 		return
 	}
@@ -127,33 +145,46 @@ func (f *fan) renamed(s *slot, p payload) {
 	if isDir {
 		kind |= Dir
 	}
-	if oldSeen {
-		f.r.emit(Event{Path: from, Kind: Removed | kind, Time: s.time})
+	if from.seen {
+		f.r.emit(Event{Path: from.path, Kind: Removed | kind, Time: s.time})
 	}
-	if newSeen {
+	if to.seen {
 		if isDir {
 			kind |= Subtree
 		}
-		ev := Event{Path: to, Kind: Created | kind, Time: s.time}
-		if oldSeen {
-			ev.From = from
+		ev := Event{Path: to.path, Kind: Created | kind, Time: s.time}
+		if from.seen {
+			ev.From = from.path
 		}
 		f.r.emit(ev)
 	}
 }
 
-// end finds one end of a rename: its path, whether it is inside, and whether
-// it is to be seen, that is inside and not ignored.
-func (f *fan) end(dirKey, name []byte, isDir bool) (path string, in, seen bool) {
+// fanEnd is one end of a rename. What it has of its directory is as it was
+// when it was looked up.
+type fanEnd struct {
+	path string
+	dir  *fanNode
+	// in: it is below the root; seen: and not ignored; dead: its directory is
+	// gone, so nobody knows.
+	in, seen, dead bool
+}
+
+// mayBeSeen reports whether the end is to be seen, or may have been.
+func (e fanEnd) mayBeSeen() bool { return e.seen || e.dead }
+
+// end finds one end of a rename.
+func (f *fan) end(dirKey, name []byte, isDir bool) (e fanEnd) {
 	if len(dirKey) == 0 || len(name) == 0 {
-		return "", false, false
+		return e
 	}
 	dir := f.dir(dirKey)
 	if dir == nil || !dir.in {
-		return "", false, false
+		e.dead = dir != nil && dir.dead
+		return e
 	}
-	path = join(dir.path, string(name))
-	return path, true, !dir.ignored && !f.r.ignored(path, isDir)
+	path := join(dir.path, string(name))
+	return fanEnd{path: path, dir: dir, in: true, seen: !dir.ignored && !f.r.ignored(path, isDir)}
 }
 
 func fanKind(mask uint64) (k Kind) {
@@ -230,8 +261,11 @@ func (f *fan) remounted(now int64) {
 	f.lost(Restarted, now)
 }
 
-// settle lets go of the root and asks for what could not be resolved.
+// settle lets go of the root, and asks for what could not be resolved.
 func (f *fan) settle(now int64) {
+	if f.left != 0 {
+		f.sweep(f.left)
+	}
 	f.closeRoot()
 	if f.unresolved {
 		f.unresolved = false

@@ -42,7 +42,7 @@ type fanNodes struct {
 }
 
 func newFanNodes(key string, limit int, c *counters) *fanNodes {
-	t := &fanNodes{root: &fanNode{in: true}, key: key, max: limit, count: c}
+	t := &fanNodes{root: &fanNode{key: key, in: true}, key: key, max: limit, count: c}
 	t.clear()
 	return t
 }

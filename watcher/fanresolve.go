@@ -20,40 +20,48 @@ var (
 	errRootGone = errors.New("root is gone")
 )
 
-// dir returns the node of a directory's handle with its place computed, or
-// nil if that cannot be found out.
+// dir returns the node of a record's directory with its place computed, or nil
+// if that cannot be found out: then a Rescan finds what the record told of.
 func (f *fan) dir(key []byte) *fanNode {
+	n, err := f.find(key)
+	if err != nil {
+		f.fail(err)
+	}
+	return n
+}
+
+// find returns the node of a directory's handle with its place computed, or
+// nil, without an error if there is no handle or no root any more.
+func (f *fan) find(key []byte) (*fanNode, error) {
 	if len(key) == 0 {
-		return nil
+		return nil, nil
 	}
 	f.nodes.reserve(1)
 	n := f.nodes.at(key)
 	unknown := f.nodes.check(n, f.r.ignored)
 	if unknown == nil {
 		f.r.w.count.hits.Add(1)
-		return n
+		return n, nil
 	}
 	f.r.w.count.misses.Add(1)
 	const tries = 16
 	for i := range tries {
 		err := f.lookup(unknown.key)
 		if errors.Is(err, errRootGone) || f.r.gone {
-			return nil
+			return nil, nil
 		}
 		if err != nil {
-			f.fail(err)
-			return nil
+			return nil, err
 		}
 		if i == tries/2 {
 			f.nodes.clear()
 		}
 		n = f.nodes.at(key)
 		if unknown = f.nodes.check(n, f.r.ignored); unknown == nil {
-			return n
+			return n, nil
 		}
 	}
-	f.fail(errMoving)
-	return nil
+	return nil, errMoving
 }
 
 // fail gives up on a handle: what its record told of must be found by a

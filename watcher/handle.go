@@ -49,6 +49,26 @@ func openHandle(mountFD int, key []byte) (int, error) {
 	return int(fd), nil
 }
 
+// openFile opens the file of a handle, whatever its type, without the right to
+// read it. ESTALE says that the file is gone.
+func openFile(mountFD int, key []byte) (int, error) {
+	if len(key) < 8 {
+		return -1, unix.EINVAL
+	}
+	const tries = 8
+	for try := 1; ; try++ {
+		fd, _, errno := unix.Syscall(unix.SYS_OPEN_BY_HANDLE_AT, uintptr(mountFD), uintptr(unsafe.Pointer(&key[0])),
+			unix.O_PATH|unix.O_CLOEXEC)
+		switch {
+		case errno == 0:
+			return int(fd), nil
+		// ENOMEM comes for other reasons than memory.
+		case errno != unix.EINTR && errno != unix.ENOMEM || try == tries:
+			return -1, errno
+		}
+	}
+}
+
 // procPath names an open descriptor.
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 

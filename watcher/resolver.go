@@ -158,9 +158,10 @@ func (r *resolver) emit(ev Event) {
 	if n := len(r.out); n > 0 {
 		last := &r.out[n-1]
 		if last.Path == ev.Path && (last.Kind|ev.Kind)&single == 0 && last.Reason == ev.Reason &&
-			last.Kind&Rescan == ev.Kind&Rescan {
+			(last.Kind^ev.Kind)&(Rescan|Hidden) == 0 {
 			last.Kind |= ev.Kind
 			last.Below += ev.Below
+			last.Time = min(last.Time, ev.Time)
 			return
 		}
 	}
@@ -175,10 +176,10 @@ func (r *resolver) rescan(path string, why Reason, now int64) {
 
 // flush sends all that is queued; it reports false if ctx ended before.
 func (r *resolver) flush(ctx context.Context) bool {
+	r.back.settle(Now())
 	if len(r.out) == 0 {
 		return true
 	}
-	r.back.settle(Now())
 	for out := r.out; len(out) > 0; {
 		n := min(len(out), maxBatch)
 		batch := append(make([]Event, 0, n), out[:n]...)

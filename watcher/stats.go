@@ -12,6 +12,10 @@ type Stats struct {
 	// excluded paths, Nameless those that name no path (a change of a link
 	// count, or of a directory that was gone when looked at).
 	Outside, Ignored, Nameless uint64
+	// Hidden counts the changes found of files whose changed name was gone,
+	// HiddenUnknown those of which it is not known which file it is, if any.
+	// fanotify only.
+	Hidden, HiddenUnknown uint64
 	// Resolved counts directory handles looked up in the filesystem; CacheHits
 	// and CacheMisses count records whose directory was, or was not, known.
 	// fanotify only.
@@ -42,6 +46,7 @@ type counters struct {
 	read, sent                 atomic.Uint64
 	outside, ignored, nameless atomic.Uint64
 	resolved, hits, misses     atomic.Uint64
+	hidden, suspected          atomic.Uint64
 	nodes                      atomic.Uint64
 	ringHigh, ringDropped      atomic.Uint64
 	watches, unwatched         atomic.Uint64
@@ -62,6 +67,7 @@ func (c *counters) snapshot() Stats {
 	s := Stats{
 		Read: c.read.Load(), Sent: c.sent.Load(),
 		Outside: c.outside.Load(), Ignored: c.ignored.Load(), Nameless: c.nameless.Load(),
+		Hidden: c.hidden.Load(), HiddenUnknown: c.suspected.Load(),
 		Resolved: c.resolved.Load(), CacheHits: c.hits.Load(), CacheMisses: c.misses.Load(),
 		Nodes:    c.nodes.Load(),
 		RingHigh: c.ringHigh.Load(), RingDropped: c.ringDropped.Load(),

@@ -34,6 +34,11 @@ type Root struct {
 	// Backend is how changes are heard of: "fanotify", "inotify", or "auto"
 	// for the best one that works here. Empty means "auto".
 	Backend string `toml:"backend,omitempty"`
+	// HiddenWrites says what is done when a file may have been changed under a
+	// name that was gone before anybody looked, and it is not known which file:
+	// "search" looks for it, when a flush asks and else rarely in the
+	// background; "ignore" does not. Empty means "search".
+	HiddenWrites string `toml:"hidden_writes,omitempty"`
 	// Filters are rsync's rules, "- PATTERN" or "+ PATTERN"; the first that
 	// matches a path decides. Empty means that everything is mirrored.
 	Filters []string `toml:"filters,omitempty"`

@@ -23,11 +23,12 @@ var full = Config{
 	Socket:    "/run/fansync/other.sock",
 	Grace:     Duration(90 * time.Second),
 	Roots: []Root{{
-		Path:    "/srv/www",
-		Backend: "inotify",
-		Filters: []string{"+ /keep/", "- *.tmp", "-  leading blank"},
-		Exclude: []string{"*.bak", "/cache/"},
-		Guard:   Guard{MaxDeleteShare: 0.25, MaxDeleteFiles: 50},
+		Path:         "/srv/www",
+		Backend:      "inotify",
+		HiddenWrites: "ignore",
+		Filters:      []string{"+ /keep/", "- *.tmp", "-  leading blank"},
+		Exclude:      []string{"*.bak", "/cache/"},
+		Guard:        Guard{MaxDeleteShare: 0.25, MaxDeleteFiles: 50},
 		Remotes: []Remote{{
 			Name:         "web1",
 			Dest:         "backup@web1::www/site",
@@ -126,10 +127,11 @@ func TestWithDefaults(t *testing.T) {
 		Socket:    "/run/fansync/fansync.sock",
 		Grace:     Duration(10 * time.Second),
 		Roots: []Root{{
-			Path:    "/srv/www",
-			Backend: "auto",
-			Guard:   Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
-			Remotes: []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000}},
+			Path:         "/srv/www",
+			Backend:      "auto",
+			HiddenWrites: "search",
+			Guard:        Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
+			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000}},
 		}},
 	}
 	if diff := cmp.Diff(want, got, sameConfig); diff != "" {

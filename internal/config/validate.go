@@ -92,6 +92,9 @@ func (v *validation) root(key string, r Root, check Checker) {
 	default:
 		v.add(key+".backend", `root %q: backend %q is not known; write "auto", "fanotify" or "inotify"`, r.Path, r.Backend)
 	}
+	if r.HiddenWrites != "search" && r.HiddenWrites != "ignore" {
+		v.add(key+".hidden_writes", `root %q: hidden_writes %q is not known; write "search" or "ignore"`, r.Path, r.HiddenWrites)
+	}
 	for i, s := range r.Filters {
 		v.rule(element(key+".filters", i), r.Path, "filters", s)
 	}

@@ -1,56 +1,48 @@
 package engine
 
 import (
-	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/fansync/fansync/internal/mirrortest"
 )
 
 // BenchmarkBurst writes 2,000 small files in 20 directories and measures until
 // a real daemon has them, from the first write and from the last, as ratios to
 // one plain rsync -a of the same tree to an empty module of the same daemon.
+// The tree has been idle for longer than a run is remembered as recent, or the
+// burst begins in the moment in which a run has ended.
 func BenchmarkBurst(b *testing.B) {
-	var live, tail, plain time.Duration
-	processes := 0
-	for b.Loop() {
-		src, dst, other := filepath.Join(mirrortest.TmpfsDir(b), "src"), b.TempDir(), b.TempDir()
-		d := mirrortest.StartDaemon(b, mirrortest.DaemonConfig{Modules: map[string]string{"m": dst, "plain": other}})
-		if err := os.MkdirAll(src, 0o755); err != nil {
-			b.Fatal(err)
-		}
-		e := startEngine(b, oneRemote(src, d.URL("m", "")), &trace{})
-		e.flush(b)
-		// What changes right after a run is sent with less trust than the burst
-		// of an idle tree that this is about.
-		<-time.After(1500 * time.Millisecond)
-		before := e.trace.started("far")
-		begin := time.Now()
-		for i := range 2000 {
-			dir := filepath.Join(src, fmt.Sprintf("d%02d", i/100))
-			if i%100 == 0 {
-				mkdir(b, dir)
+	for _, c := range []struct {
+		name string
+		idle time.Duration
+	}{{"idle", 1500 * time.Millisecond}, {"right-after-a-run", 0}} {
+		b.Run(c.name, func(b *testing.B) {
+			var live, tail, plain time.Duration
+			processes := 0
+			for b.Loop() {
+				x := newBurst(b)
+				<-time.After(c.idle)
+				begin := time.Now()
+				x.write(b, "file %d")
+				written := time.Now()
+				x.flush(b)
+				live += time.Since(begin)
+				tail += time.Since(written)
+				n := x.check(b)
+				if n > maxBurstRuns {
+					b.Fatalf("%d runs of rsync for one burst, at most %d may be\n%s", n, maxBurstRuns, x.trace)
+				}
+				processes += n
+				begin = time.Now()
+				if out, err := exec.Command("rsync", "-a", x.src+"/", x.plain).CombinedOutput(); err != nil {
+					b.Fatalf("rsync: %v: %s", err, out)
+				}
+				plain += time.Since(begin)
+				x.stop(b)
 			}
-			write(b, filepath.Join(dir, fmt.Sprintf("f%04d", i)), fmt.Sprintf("file %d", i))
-		}
-		written := time.Now()
-		e.flush(b)
-		live += time.Since(begin)
-		tail += time.Since(written)
-		processes += e.trace.started("far") - before
-		mirrortest.RequireEqual(b, src, dst, mirrortest.DiffOptions{})
-		begin = time.Now()
-		if out, err := exec.Command("rsync", "-a", src+"/", d.URL("plain", "")).CombinedOutput(); err != nil {
-			b.Fatalf("rsync: %v: %s", err, out)
-		}
-		plain += time.Since(begin)
-		e.stop(b)
+			b.ReportMetric(live.Seconds()/plain.Seconds(), "from-first-write/plain-rsync")
+			b.ReportMetric(tail.Seconds()/plain.Seconds(), "from-last-write/plain-rsync")
+			b.ReportMetric(float64(processes)/float64(b.N), "rsyncs/op")
+		})
 	}
-	b.ReportMetric(live.Seconds()/plain.Seconds(), "from-first-write/plain-rsync")
-	b.ReportMetric(tail.Seconds()/plain.Seconds(), "from-last-write/plain-rsync")
-	b.ReportMetric(float64(processes)/float64(b.N), "rsyncs/op")
 }

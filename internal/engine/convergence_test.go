@@ -14,7 +14,6 @@ import (
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/mirrortest"
 	"github.com/fansync/fansync/scheduler"
-	"github.com/fansync/fansync/watcher"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 	fromEnv  = "FANSYNC_SEED_FROM"
 	// rounds is how often a history rests to be compared, ops how many
 	// operations lie between.
-	rounds, ops = 3, 40
+	rounds, ops = 4, 30
 	// flushTimeout is only there to end a test that hangs.
 	flushTimeout = 60 * time.Second
 )
@@ -77,7 +76,7 @@ func (b *bed) history(t testing.TB, seed uint64) {
 	name := fmt.Sprintf("h%d", seed)
 	src := filepath.Join(b.sources[seed/2%2], name)
 	backend := []string{"fanotify", "inotify"}[seed%2]
-	h := mirrortest.NewHistory(seed, src, mirrortest.HistoryOptions{InnerLinks: os.Geteuid() != 0})
+	h := mirrortest.NewHistory(seed, src, mirrortest.HistoryOptions{InnerLinks: os.Geteuid() != 0, Inotify: backend == "inotify"})
 	defer h.Close()
 	// A root that runs empty is the guard's business, not this test's.
 	if err := os.WriteFile(filepath.Join(src, ".keep"), nil, 0o644); err != nil {
@@ -155,21 +154,18 @@ type running struct {
 // startEngine runs an engine until stop or the end of the test.
 func startEngine(t testing.TB, conf config.Config, tr *trace) *running {
 	t.Helper()
-	return startWatching(t, conf, tr, nil)
+	return startTuned(t, conf, tr, Options{})
 }
 
-// startWatching is startEngine with a watcher of another shape.
-func startWatching(t testing.TB, conf config.Config, tr *trace, watch func(*watcher.Config)) *running {
+// startTuned is startEngine with other options.
+func startTuned(t testing.TB, conf config.Config, tr *trace, opts Options) *running {
 	t.Helper()
-	e, err := New(conf, Options{
-		Watch:  watch,
-		Strict: true,
-		Log:    slog.New(slog.NewTextHandler(tr, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Events: tr.events,
-		Tune: func(c *scheduler.Config) {
-			c.BackoffMin, c.BackoffMax = 50*time.Millisecond, 500*time.Millisecond
-		},
-	})
+	opts.Strict, opts.Events = true, tr.events
+	opts.Log = slog.New(slog.NewTextHandler(tr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	opts.Tune = func(c *scheduler.Config) {
+		c.BackoffMin, c.BackoffMax = 50*time.Millisecond, 500*time.Millisecond
+	}
+	e, err := New(conf, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

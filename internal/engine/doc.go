@@ -7,9 +7,10 @@
 //
 //	 1. Root.find waits until the root exists and takes its identity (guard).
 //	 2. A session watches it: the watcher's batches of events become Changes, to
-//	    which links adds the other names of hard-linked files. When everything is
-//	    watched the scheduler may send, and owes every remote a full run; so
-//	    what changes meanwhile is never missed.
+//	    which links adds the other names of hard-linked files, and what it finds
+//	    to be changed under names that are gone. When everything is watched the
+//	    scheduler may send, and owes every remote a full run; so what changes
+//	    meanwhile is never missed.
 //	 3. Each second the root's identity is checked. A root that is missing,
 //	    replaced or emptied suspends all sends with that reason; when it is back
 //	    a new session begins, and every remote is compared whole.

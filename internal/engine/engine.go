@@ -11,6 +11,7 @@ import (
 
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/guard"
+	"github.com/fansync/fansync/internal/links"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/transport"
 	"github.com/fansync/fansync/watcher"
@@ -26,10 +27,12 @@ type Options struct {
 	Rsync string
 	// Events are told what happens to the remotes; root is the root's path.
 	Events func(root string) scheduler.Events
-	// Tune and Watch may change a root's scheduler and watcher before they are
-	// made: for tests that cannot wait for the defaults, or want them small.
+	// Tune, Watch and Links may change a root's scheduler, watcher and index of
+	// hard links before they are made: for tests that cannot wait for the
+	// defaults, or want them small.
 	Tune  func(*scheduler.Config)
 	Watch func(*watcher.Config)
+	Links func(*links.Config)
 }
 
 // Engine mirrors all roots of one configuration.
@@ -48,9 +51,11 @@ func New(conf config.Config, opts Options) (*Engine, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	conf = conf.WithDefaults()
+	found := make([]*guard.Root, len(conf.Roots))
 	if opts.Strict {
-		for _, r := range conf.Roots {
-			if _, err := guard.Open(r.Path); err != nil {
+		for i, r := range conf.Roots {
+			var err error
+			if found[i], err = guard.Open(r.Path); err != nil {
 				return nil, err
 			}
 		}
@@ -65,11 +70,8 @@ func New(conf config.Config, opts Options) (*Engine, error) {
 	}
 	e := &Engine{conf: conf, opts: opts, log: opts.Log, started: time.Now()}
 	var errs []error
-	for _, rc := range conf.Roots {
-		r, err := newRoot(rc, e)
-		if err == nil && opts.Strict {
-			err = r.open()
-		}
+	for i, rc := range conf.Roots {
+		r, err := newRoot(rc, e, found[i])
 		errs = append(errs, err)
 		e.roots = append(e.roots, r)
 	}
@@ -86,10 +88,16 @@ func CheckRemote(root config.Root, r config.Remote) error {
 	return err
 }
 
+// hiddenIgnored is the warning of hidden_writes = "ignore".
+const hiddenIgnored = "hidden writes are ignored: a file that was changed under a name that is gone stays old at the remotes until it changes again, or everything is compared"
+
 // Warnings are what is allowed in conf but weakens a mirror, one line each.
 func Warnings(conf config.Config) []string {
 	var all []string
 	for _, root := range conf.WithDefaults().Roots {
+		if root.HiddenWrites == "ignore" {
+			all = append(all, fmt.Sprintf("root %q: %s", root.Path, hiddenIgnored))
+		}
 		for _, m := range root.Remotes {
 			s, err := sender(root, m, Options{}, nil, nil)
 			if err != nil {

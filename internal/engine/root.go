@@ -13,6 +13,7 @@ import (
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/filter"
 	"github.com/fansync/fansync/internal/guard"
+	"github.com/fansync/fansync/internal/links"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/transport"
 	"github.com/fansync/fansync/watcher"
@@ -36,6 +37,7 @@ type root struct {
 	mu      sync.Mutex
 	guard   *guard.Root      // nil until the root has been found
 	watch   *watcher.Watcher // nil between sessions
+	links   *links.Index     // nil between sessions
 	began   chan struct{}    // closed when the next session begins
 	watched bool             // there has been a session
 	problem string           // why there is no session, or why sends are suspended
@@ -43,12 +45,13 @@ type root struct {
 	last    uint64           // newest barrier number given out
 }
 
-func newRoot(conf config.Root, e *Engine) (*root, error) {
+// newRoot returns a root; its identity g is nil if it is to be looked for.
+func newRoot(conf config.Root, e *Engine, g *guard.Root) (*root, error) {
 	f, err := conf.Filter()
 	if err != nil {
 		return nil, err
 	}
-	return &root{conf: conf, engine: e, filter: f, began: make(chan struct{}), log: e.log.With("root", conf.Path)}, nil
+	return &root{conf: conf, engine: e, filter: f, guard: g, began: make(chan struct{}), log: e.log.With("root", conf.Path)}, nil
 }
 
 // prepare makes the scheduler and its senders.
@@ -60,6 +63,9 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
 	if r.engine.opts.Events != nil {
 		cfg.Events = r.engine.opts.Events(r.conf.Path)
+	}
+	if r.conf.HiddenWrites == "ignore" {
+		r.log.Warn("option weakens the mirror", "warning", hiddenIgnored)
 	}
 	for _, m := range r.conf.Remotes {
 		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))

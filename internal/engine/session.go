@@ -39,7 +39,8 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r.beginSession(w)
+	index := r.index(w, path)
+	r.beginSession(w, index)
 
 	var wg sync.WaitGroup
 	ended := make(chan struct{})
@@ -50,7 +51,9 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 	})
 	flushed := make(chan coalesce.Change)
 	wg.Go(func() { coalesce.Run(coalesce.Config{}, w.Events(), flushed, watcher.Now) })
-	wg.Go(func() { r.pass(flushed, changes, links.New(path, r.filter.Excluded, r.engine.log)) })
+	expanded := make(chan coalesce.Change)
+	wg.Go(func() { index.Run(ctx, flushed, expanded) })
+	wg.Go(func() { r.pass(expanded, changes) })
 	wg.Go(func() { r.keepWatch(ctx, cancel) })
 
 	select {
@@ -70,10 +73,23 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 	return nil
 }
 
-func (r *root) beginSession(w *watcher.Watcher) {
+// index makes the index of hard links of a session.
+func (r *root) index(w *watcher.Watcher, path string) *links.Index {
+	backend, _ := w.Backend()
+	cfg := links.Config{
+		Root: path, Skip: r.filter.Excluded, Log: r.engine.log,
+		Blind: backend == watcher.BackendInotify, NoSearch: r.conf.HiddenWrites == "ignore",
+	}
+	if r.engine.opts.Links != nil {
+		r.engine.opts.Links(&cfg)
+	}
+	return links.New(cfg)
+}
+
+func (r *root) beginSession(w *watcher.Watcher, index *links.Index) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watch, r.base, r.watched = w, r.last, true
+	r.watch, r.links, r.base, r.watched = w, index, r.last, true
 	close(r.began)
 	r.began = make(chan struct{})
 }
@@ -81,7 +97,7 @@ func (r *root) beginSession(w *watcher.Watcher) {
 func (r *root) endSession() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.watch = nil
+	r.watch, r.links = nil, nil
 }
 
 // resumeBarriers answers what was asked of earlier sessions.
@@ -98,24 +114,17 @@ func (r *root) resumeBarriers(ctx context.Context, changes chan<- coalesce.Chang
 	}
 }
 
-// pass hands the coalescer's Changes to the scheduler, with the other names of
-// hard-linked files added.
-func (r *root) pass(in <-chan coalesce.Change, out chan<- coalesce.Change, index *links.Index) {
+// pass hands a session's Changes to the scheduler.
+func (r *root) pass(in <-chan coalesce.Change, out chan<- coalesce.Change) {
 	r.mu.Lock()
 	base := r.base
 	r.mu.Unlock()
 	for ch := range in {
-		entries, err := index.Expand(ch.Entries)
-		if err != nil {
-			r.log.Warn("look for other names of changed files", "err", err)
-			entries = ch.Entries
-		}
-		ch.Entries = entries
 		for i := range ch.Barriers {
 			ch.Barriers[i] += base
 		}
 		for _, rs := range ch.Rescans {
-			r.log.Warn("events were lost: comparing again", "path", rs.Path, "reason", rs.Reason)
+			r.log.Warn("comparing again", "path", rs.Path, "reason", rs.Reason)
 		}
 		if ch.Gone {
 			r.log.Warn("root went away")

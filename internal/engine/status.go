@@ -3,6 +3,7 @@ package engine
 import (
 	"time"
 
+	"github.com/fansync/fansync/internal/links"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/watcher"
 )
@@ -22,6 +23,7 @@ type RootStatus struct {
 	Backend string             `json:"backend,omitempty"`
 	Reason  string             `json:"reason,omitempty"`
 	Watch   *watcher.Stats     `json:"watch,omitempty"`
+	Links   *links.Stats       `json:"links,omitempty"`
 	Remotes []scheduler.Status `json:"remotes"`
 }
 
@@ -40,7 +42,8 @@ func (r *root) status() RootStatus {
 	if r.watch != nil {
 		backend, why := r.watch.Backend()
 		stats := r.watch.Stats()
-		st.Backend, st.Reason, st.Watch = string(backend), why, &stats
+		index := r.links.Stats()
+		st.Backend, st.Reason, st.Watch, st.Links = string(backend), why, &stats, &index
 	}
 	sched := r.sched
 	r.mu.Unlock()

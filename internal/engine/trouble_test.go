@@ -179,7 +179,7 @@ func TestUnreadableFile(t *testing.T) {
 func TestLostEvents(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
 		m := newMirror(t, backend)
-		e := startWatching(t, m.conf, &trace{}, func(c *watcher.Config) { c.RingSlots = 64 })
+		e := startTuned(t, m.conf, &trace{}, Options{Watch: func(c *watcher.Config) { c.RingSlots = 64 }})
 		e.flush(t)
 		lost := func() (n uint64) {
 			for _, c := range e.Status().Roots[0].Watch.Rescans {

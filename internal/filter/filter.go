@@ -1,9 +1,6 @@
 package filter
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // Filter is an ordered list of rules. A nil or zero Filter excludes nothing.
 type Filter struct {
@@ -43,9 +40,6 @@ func (f *Filter) Rules() []string {
 	return s
 }
 
-// Equal reports whether both have the same rules in the same order.
-func (f *Filter) Equal(g *Filter) bool { return slices.Equal(f.Rules(), g.Rules()) }
-
 // Excluded reports whether the path, or a directory it lies in, is excluded.
 // The path is relative to the root, without a leading or trailing slash; the
 // root itself ("") never is excluded.
@@ -61,16 +55,6 @@ func (f *Filter) Excluded(path string, isDir bool) bool {
 		}
 	}
 	return f.excludes(b, isDir)
-}
-
-// ExcludedName is Excluded for a path whose parent is known not to be
-// excluded: the directories above it are not looked at again.
-func (f *Filter) ExcludedName(path string, isDir bool) bool {
-	if f.Empty() || path == "" {
-		return false
-	}
-	var stack [512]byte
-	return f.excludes(frame(stack[:0], path), isDir)
 }
 
 // frame puts the path between two slashes, so that every form in which a rule

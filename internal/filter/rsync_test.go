@@ -70,12 +70,8 @@ func kept(t interface{ Fatalf(string, ...any) }, dir string, f *Filter) []string
 			return err
 		}
 		rel := p[len(dir)+1:]
-		whole := f.Excluded(rel, d.IsDir())
-		if name := f.ExcludedName(rel, d.IsDir()); name && !whole {
-			return fmt.Errorf("%q is excluded by name but not as a whole", rel)
-		}
 		switch {
-		case whole:
+		case f.Excluded(rel, d.IsDir()):
 		case d.IsDir():
 			paths = append(paths, rel+"/")
 		default:

@@ -93,8 +93,8 @@ func TestSwappedImage(t *testing.T) {
 	umount(t, path)
 	loop.swap(t, image(t, dir, "two"))
 	mount(t, loop.path, path, "ext4")
-	now := mustOpen(t, path).Identity()
-	if was := r.Identity(); now.Dev != was.Dev || now.Ino != was.Ino {
+	now := mustOpen(t, path).id
+	if was := r.id; now.Dev != was.Dev || now.Ino != was.Ino {
 		t.Skipf("device or inode differ: %v, was %v", now, was)
 	}
 	expect(t, r, Replaced)

@@ -40,12 +40,6 @@ func Open(path string) (*Root, error) {
 	return r, nil
 }
 
-// Path is the path the root was opened by.
-func (r *Root) Path() string { return r.path }
-
-// Identity is the one that was taken.
-func (r *Root) Identity() Identity { return r.id }
-
 // Check looks at the path anew. The error is a *RootError.
 func (r *Root) Check() error {
 	dir, err := r.OpenDir(true)
@@ -97,10 +91,6 @@ func (r *Root) verify(dir *os.File, needEntries bool) error {
 	}
 	return nil
 }
-
-// NoteNonEmpty says that the root holds entries: from now on it may not be
-// empty. Check and OpenDir notice by themselves what they see.
-func (r *Root) NoteNonEmpty() { r.filled.Store(true) }
 
 // AcceptEmpty says that an operator wants the root empty: Check passes until
 // entries have been seen in it again.

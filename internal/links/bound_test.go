@@ -16,7 +16,7 @@ import (
 func TestRescanOfTheRoot(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("", dir|subtree))
 	if x.Stats().InUse {
 		t.Error("in use without need")
@@ -34,7 +34,7 @@ func TestRescanOfTheRoot(t *testing.T) {
 func TestSecondNameOfKnownFile(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	plant(t, root, "new")
 	expand(t, x, changed("new", name|content))
@@ -53,7 +53,7 @@ func TestSecondNameOfOldFile(t *testing.T) {
 	must(t, os.Link(root+"/d/out", filepath.Join(t.TempDir(), "outside")))
 	hourAgo := time.Now().Add(-time.Hour)
 	must(t, os.Chtimes(root+"/d/old", hourAgo, hourAgo))
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	plant(t, root, "second=d/old")
 	expect(t, expand(t, x, changed("second", name|content)), "second content|name")
@@ -70,17 +70,21 @@ func TestSecondNameOfOldFile(t *testing.T) {
 	}
 }
 
-func TestRecentIsBounded(t *testing.T) {
-	var r recent
-	for i := range recentFiles + 3 {
-		r.note(inode{1, uint64(i)}, fmt.Sprint(i))
+func TestFIFO(t *testing.T) {
+	m := newFIFO[int, string](4)
+	for i := range 7 {
+		m.put(i, fmt.Sprint(i))
 	}
-	if _, ok := r.path(inode{1, 2}); ok || len(r.paths) != recentFiles || len(r.order) != recentFiles {
-		t.Errorf("%d paths of %d files", len(r.paths), len(r.order))
+	if _, ok := m.get(2); ok || len(m.values) != 4 || len(m.order) != 4 {
+		t.Errorf("%v, order %v", m.values, m.order)
 	}
-	r.note(inode{1, 3}, "moved")
-	if p, _ := r.path(inode{1, 3}); p != "moved" {
-		t.Errorf("file 3 is at %q", p)
+	m.put(3, "again")
+	if v, _ := m.get(3); v != "again" || len(m.order) != 4 {
+		t.Errorf("3 is %q, order %v", v, m.order)
+	}
+	m.put(7, "7") // 3 is still the oldest
+	if _, ok := m.get(3); ok {
+		t.Errorf("%v, order %v", m.values, m.order)
 	}
 }
 
@@ -90,7 +94,7 @@ func TestBound(t *testing.T) {
 		plant(t, root, fmt.Sprintf("f%02d", i), fmt.Sprintf("g%02d=f%02d", i, i))
 	}
 	var logged bytes.Buffer
-	x := New(root, nil, slog.New(slog.NewTextHandler(&logged, nil)))
+	x := New(Config{Root: root, Log: slog.New(slog.NewTextHandler(&logged, nil))})
 	x.max = 10
 	expand(t, x, changed("f00", content))
 	expand(t, x, changed("f01", content))
@@ -122,7 +126,7 @@ func TestBound(t *testing.T) {
 func TestNamesBroughtByADirectory(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "d/b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("d", name|dir|subtree|moved))
 	if !x.Stats().InUse {
 		t.Fatal("not in use")

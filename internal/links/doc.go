@@ -17,12 +17,20 @@
 // at most once an Expand. Names that this walk does not find either, being
 // excluded or outside the root, are not looked for again.
 //
-// Not seen is a write whose own name is gone by the next Expand if the name
-// was not in the index: because it was made after the last Expand, or because
-// no file with several links had changed before. Nor a write to a file whose
-// mtime was then set back and whose directory was removed, all in one window.
+// A file may be changed under a name that is gone by the next look and was not
+// in the index: a link that was made, written through and removed in one go.
+// fanotify tells of the file itself, or that there is one (Change.Hidden); with
+// inotify the Index suspects it of what comes and goes, see judge. A suspicion
+// leads to a search of the tree for files that were changed since, see
+// search.run and Run.
 //
-// An Index has one owner and is not safe for concurrent use. The goroutines of
-// a walk end before the call that started it returns. No descriptor is held
-// between calls. No symbolic link below the root is followed.
+// Not found is what is changed through a name that is excluded or outside the
+// root. With inotify neither is what is written through a file kept open when
+// the directory it was opened in is removed, or when another file has had its
+// name for more than ten seconds.
+//
+// Index and Run are used by one goroutine; Stats may be called by any. A search
+// in the background is Run's only goroutine that outlives a Change, and has
+// ended when Run returns. No descriptor is held between calls. No symbolic link
+// below the root is followed.
 package links

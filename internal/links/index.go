@@ -1,63 +1,53 @@
 package links
 
 import (
-	"log/slog"
 	"maps"
+	"sync/atomic"
+	"time"
 
 	"github.com/fansync/fansync/coalesce"
 )
 
-// maxNames bounds the index: some 100 bytes a name beside the paths' own.
-const maxNames = 1_000_000
+const (
+	// maxNames bounds the index: some 100 bytes a name beside the paths' own.
+	maxNames = 1_000_000
+	// recentFiles bounds the files with a single name that are remembered.
+	recentFiles = 1 << 16
+)
 
 // Index knows the names of the files with several links below a root.
 type Index struct {
-	root  string
-	skip  func(path string, isDir bool) bool
-	log   *slog.Logger
+	cfg   Config
 	max   int
 	names names
 	inUse bool
 	// outside counts the names of a file that the last walk did not find: they
 	// are excluded or not below the root.
 	outside map[inode]uint32
-	recent  recent
+	// recent is where files with a single name were last seen. When such a file
+	// gets a second name, the kernel tells of that one only; without the first
+	// the whole tree would have to be searched for it.
+	recent fifo[inode, string]
 	// full: there are more names than max; freed counts those that left since.
 	full   bool
 	freed  int
 	unread bool // the last walk met directories it could not read
 	logged bool
 	walks  int
+	doubts
+	rest             time.Time // when the next search in the background may begin
+	searches, hidden int
+	stats            atomic.Pointer[Stats]
 }
 
-// Stats tells of an Index.
-type Stats struct {
-	// InUse: a file with several links has changed, so the index is kept.
-	InUse bool
-	// Names is how many names it holds.
-	Names int
-	// Walks counts the walks over the whole tree.
-	Walks int
-	// Incomplete: not all names are known, because there are too many or a
-	// directory could not be read.
-	Incomplete bool
-}
-
-// New returns an Index of the tree at root, a path. What skip excludes is never
-// told; nil excludes nothing. A nil log discards.
-func New(root string, skip func(path string, isDir bool) bool, log *slog.Logger) *Index {
-	if skip == nil {
-		skip = func(string, bool) bool { return false }
+// New returns an Index.
+func New(cfg Config) *Index {
+	x := &Index{
+		cfg: cfg.withDefaults(), max: maxNames, names: newNames(),
+		recent: newFIFO[inode, string](recentFiles), doubts: newDoubts(cfg.Blind && !cfg.NoSearch),
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	return &Index{root: root, skip: skip, log: log, max: maxNames, names: newNames()}
-}
-
-// Stats is how things stand.
-func (x *Index) Stats() Stats {
-	return Stats{InUse: x.inUse, Names: x.names.len(), Walks: x.walks, Incomplete: x.full || x.unread}
+	x.publish()
+	return x
 }
 
 // Expand returns the entries and one more for each other name of a file they
@@ -65,24 +55,27 @@ func (x *Index) Stats() Stats {
 // sorted and free of overlaps, as in a Change. With an error, which means that
 // the root could not be looked at, they come back as they were.
 func (x *Index) Expand(entries []coalesce.Entry) ([]coalesce.Entry, error) {
+	defer x.publish()
+	x.observe(entries)
 	if !x.concerned(entries) {
+		x.judgeAll(entries)
 		return entries, nil
 	}
-	t, err := openTree(x.root)
+	t, err := openTree(x.cfg.Root)
 	if err != nil {
+		x.judgeAll(entries)
 		return entries, err
 	}
 	defer t.close()
-	if x.full && x.freed > x.max/4 {
-		x.build(t, nil)
-	}
 	walks := x.walks
 	ts := touches{}
 	for _, e := range entries {
-		x.visit(t, e, ts)
+		a, missing := x.visit(t, e, ts)
+		x.judge(e, a, missing)
+		x.remember(e, a, t.looks)
 	}
-	if short, lost := x.short(t, ts); short && x.walks == walks && !x.full {
-		x.build(t, lost)
+	if x.walks == walks && (x.full && x.freed > x.max/4 || !x.full && x.short(t, ts)) {
+		x.build(t, ts)
 	}
 	return x.tell(t, entries, ts), nil
 }
@@ -103,11 +96,13 @@ func changes(e coalesce.Entry) bool {
 }
 
 // visit brings the index up to date with one entry and notes what it touched.
-func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) {
+// It returns what is at the path, nothing if there was no need to look, and
+// whether a look found it missing.
+func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) (a attrs, missing bool) {
 	if !x.inUse && !changes(e) {
 		// Files may have been linked into a directory of unknown history.
 		if !e.Has(coalesce.Subtree) || e.Path == "" || len(x.walk(t, e.Path, nil)) == 0 {
-			return
+			return attrs{}, false
 		}
 		x.build(t, nil)
 	}
@@ -115,12 +110,12 @@ func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) {
 		if e.Has(coalesce.Subtree) {
 			x.build(t, nil)
 		}
-		return
+		return attrs{}, false
 	}
 	a, err := t.stat(e.Path)
 	if err != nil && !vanished(err) {
-		x.log.Warn("cannot look at a changed path for other names", "root", x.root, "path", e.Path, "error", err)
-		return
+		x.cfg.Log.Warn("cannot look at a changed path for other names", "root", x.cfg.Root, "path", e.Path, "error", err)
+		return attrs{}, false
 	}
 	x.depart(e, a, ts)
 	switch {
@@ -128,7 +123,7 @@ func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) {
 		if e.Has(coalesce.Subtree) {
 			x.arrive(t, e, ts)
 		}
-	case a.linked() && !x.skip(e.Path, false):
+	case a.linked() && !x.cfg.Skip(e.Path, false):
 		if !x.inUse {
 			x.build(t, nil)
 		}
@@ -140,19 +135,20 @@ func (x *Index) visit(t *tree, e coalesce.Entry, ts touches) {
 	case a.regular() && x.inUse:
 		x.single(a.file, e.Path)
 	}
+	return a, err != nil
 }
 
 // single takes a file with no other name out of the index.
 func (x *Index) single(f inode, path string) {
 	x.drop(path)
 	delete(x.outside, f)
-	x.recent.note(f, path)
+	x.recent.put(f, path)
 }
 
 // recall registers the name a file had while it had no other.
 func (x *Index) recall(t *tree, f inode) {
-	path, ok := x.recent.path(f)
-	if !ok || x.skip(path, false) {
+	path, ok := x.recent.get(f)
+	if !ok || x.cfg.Skip(path, false) {
 		return
 	}
 	if a, err := t.stat(path); err == nil && a.file == f {
@@ -194,7 +190,7 @@ func (x *Index) depart(e coalesce.Entry, a attrs, ts touches) {
 
 // arrive registers the names below a directory whose history is not known.
 func (x *Index) arrive(t *tree, e coalesce.Entry, ts touches) {
-	if x.skip(e.Path, true) {
+	if x.cfg.Skip(e.Path, true) {
 		return
 	}
 	for _, f := range x.walk(t, e.Path, nil) {
@@ -203,15 +199,15 @@ func (x *Index) arrive(t *tree, e coalesce.Entry, ts touches) {
 	}
 }
 
-// build walks the whole tree for the names, and for the names of the files that
-// are lost.
-func (x *Index) build(t *tree, lost map[inode]bool) {
+// build walks the whole tree for the names. Of the touched files it finds the
+// last name too: the others may be gone since they were touched.
+func (x *Index) build(t *tree, ts touches) {
 	x.names = newNames()
 	x.outside = map[inode]uint32{}
 	x.full, x.unread, x.freed = false, false, 0
 	x.inUse = true
 	x.walks++
-	for _, f := range x.walk(t, "", lost) {
+	for _, f := range x.walk(t, "", ts) {
 		x.register(f.link)
 		left, seen := x.outside[f.link.file]
 		if !seen {
@@ -220,18 +216,24 @@ func (x *Index) build(t *tree, lost map[inode]bool) {
 		x.outside[f.link.file] = max(left, 1) - 1
 	}
 	maps.DeleteFunc(x.outside, func(_ inode, left uint32) bool { return left == 0 })
-	x.log.Info("indexed hard links", "root", x.root, "names", x.names.len())
+	x.cfg.Log.Info("indexed hard links", "root", x.cfg.Root, "names", x.names.len())
 }
 
-func (x *Index) walk(t *tree, dir string, want map[inode]bool) []found {
-	w := walker{tree: t, skip: x.skip, want: want, most: x.max}
+// walk finds the names below dir of files with several links, and of the
+// touched ones.
+func (x *Index) walk(t *tree, dir string, ts touches) []found {
+	w := walker{tree: t, skip: x.cfg.Skip, most: x.max}
+	w.keep = func(a attrs) bool {
+		_, touched := ts[a.file]
+		return a.nlink > 1 || touched
+	}
 	w.run(dir)
 	if w.dropped > 0 {
 		x.overflow()
 	}
 	if w.unread > 0 {
 		x.unread = true
-		x.log.Warn("hard links in unreadable directories are not known", "root", x.root, "below", dir, "directories", w.unread, "error", w.err)
+		x.cfg.Log.Warn("hard links in unreadable directories are not known", "root", x.cfg.Root, "below", dir, "directories", w.unread, "error", w.err)
 	}
 	return w.found
 }
@@ -257,27 +259,25 @@ func (x *Index) overflow() {
 	x.full = true
 	if !x.logged {
 		x.logged = true
-		x.log.Warn("too many hard links to know them all: after a write through one name, other names may stay old at the remotes until the next full comparison", "root", x.root, "limit", x.max)
+		x.cfg.Log.Warn("too many hard links to know them all: after a write through one name, other names may stay old at the remotes until the next full comparison", "root", x.cfg.Root, "limit", x.max)
 	}
 }
 
 // short reports whether a file that was changed has names that are neither in
-// the index nor known to be outside. Of the lost files no name is known: there
-// may be one left.
-func (x *Index) short(t *tree, ts touches) (short bool, lost map[inode]bool) {
-	lost = map[inode]bool{}
+// the index nor known to be outside. Of a lost file no name is known: there may
+// be one left.
+func (x *Index) short(t *tree, ts touches) bool {
+	short := false
 	for f, touch := range ts {
 		live, a := x.live(t, f)
 		switch {
 		case len(live) == 0:
-			if touch.lost {
-				lost[f] = true
-			}
+			short = short || touch.lost
 		case uint32(len(live))+x.outside[f] < a.nlink && touch.proves(a, t.times(f)):
 			short = true
 		}
 	}
-	return short || len(lost) > 0, lost
+	return short
 }
 
 // live are the file's names that still are, and what it is now. Those that are
@@ -318,10 +318,11 @@ func (x *Index) tell(t *tree, entries []coalesce.Entry, ts touches) []coalesce.E
 			}
 			e := touch.entry
 			e.Path = path
-			if x.told(set, e) {
+			if x.covered(set, e) {
 				continue
 			}
 			set.Add(e)
+			x.remember(e, a, t.looks)
 		}
 	}
 	if set == nil {
@@ -335,8 +336,8 @@ func (x *Index) tell(t *tree, entries []coalesce.Entry, ts touches) []coalesce.E
 	return all
 }
 
-// told reports whether the entries say enough of the path already.
-func (x *Index) told(set *coalesce.Set, e coalesce.Entry) bool {
+// covered reports whether the entries say enough of the path already.
+func (x *Index) covered(set *coalesce.Set, e coalesce.Entry) bool {
 	if set.Covered(e.Path) {
 		return true
 	}

@@ -96,7 +96,7 @@ func expect(t *testing.T, got []string, want ...string) {
 func TestWriteThroughEitherName(t *testing.T) {
 	onEach(t, func(t *testing.T, root string) {
 		plant(t, root, "a", "d/b=a", "c", "e/f/g=a")
-		x := New(root, nil, nil)
+		x := New(Config{Root: root})
 		expect(t, expand(t, x, changed("c", content)), "c content")
 		if s := x.Stats(); s != (Stats{}) {
 			t.Errorf("in use without need: %+v", s)
@@ -113,7 +113,7 @@ func TestWriteThroughEitherName(t *testing.T) {
 func TestTimesAndSequence(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a", "c=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	out, err := x.Expand([]coalesce.Entry{
 		{Path: "a", Flags: content, Since: 5, Last: 9, Seq: 7},
 		{Path: "b", Flags: attr, Since: 3, Last: 6, Seq: 8},
@@ -132,7 +132,7 @@ func TestTimesAndSequence(t *testing.T) {
 func TestRenameOneName(t *testing.T) {
 	onEach(t, func(t *testing.T, root string) {
 		plant(t, root, "a", "b=a")
-		x := New(root, nil, nil)
+		x := New(Config{Root: root})
 		expand(t, x, changed("a", content))
 		must(t, os.Rename(root+"/b", root+"/c"))
 		expand(t, x, changed("b", name|gone), changed("c", name|content|moved))
@@ -146,7 +146,7 @@ func TestRenameOneName(t *testing.T) {
 func TestWrittenAndRenamedInOneWindow(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	must(t, os.Rename(root+"/b", root+"/c"))
 	expect(t, expand(t, x, changed("b", name|gone), changed("c", name|content|moved)),
 		"a content|attr", "b name|gone", "c content|name|moved")
@@ -155,7 +155,7 @@ func TestWrittenAndRenamedInOneWindow(t *testing.T) {
 func TestWrittenAndRemovedInOneWindow(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	must(t, os.WriteFile(root+"/b", []byte("new"), 0o644))
 	must(t, os.Remove(root+"/b"))
@@ -169,7 +169,7 @@ func TestWrittenAndRemovedInOneWindow(t *testing.T) {
 func TestMoveDirectory(t *testing.T) {
 	onEach(t, func(t *testing.T, root string) {
 		plant(t, root, "a", "d/e/b=a", "d/e/p", "d/q=d/e/p")
-		x := New(root, nil, nil)
+		x := New(Config{Root: root})
 		expand(t, x, changed("a", content))
 		must(t, os.Rename(root+"/d", root+"/n"))
 		late := changed("n", name|dir|subtree|moved)
@@ -190,7 +190,7 @@ func TestMoveDirectory(t *testing.T) {
 func TestSubtreeWithWrites(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "d/b=a", "d/p", "d/q=d/p")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	must(t, os.Rename(root+"/d", root+"/n"))
 	expect(t, expand(t, x, changed("d", name|dir|gone), changed("n", name|dir|subtree|moved)),
@@ -202,7 +202,7 @@ func TestRemoveDirectory(t *testing.T) {
 	plant(t, root, "a", "d/b=a", "o", "d/o=o")
 	hourAgo := time.Now().Add(-time.Hour)
 	must(t, os.Chtimes(root+"/o", hourAgo, hourAgo))
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	must(t, os.RemoveAll(root+"/d"))
 	expect(t, expand(t, x, changed("d", name|dir|gone)), "a content|attr", "d name|dir|gone")
@@ -214,7 +214,7 @@ func TestRemoveDirectory(t *testing.T) {
 func TestUnlinkOneName(t *testing.T) {
 	onEach(t, func(t *testing.T, root string) {
 		plant(t, root, "a", "b=a", "c=a")
-		x := New(root, nil, nil)
+		x := New(Config{Root: root})
 		expand(t, x, changed("a", content))
 		must(t, os.Remove(root+"/b"))
 		expect(t, expand(t, x, changed("a", content)), "a content", "c content|racy")
@@ -229,7 +229,7 @@ func TestUnlinkOneName(t *testing.T) {
 func TestReplacedName(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a", "x", "y=x")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	must(t, os.Remove(root+"/b"))
 	plant(t, root, "b=x")
@@ -244,7 +244,7 @@ func TestLinkedOldFile(t *testing.T) {
 	plant(t, root, "a", "b=a")
 	hourAgo := time.Now().Add(-time.Hour)
 	must(t, os.Chtimes(root+"/a", hourAgo, hourAgo))
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expect(t, expand(t, x, changed("b", name|content)), "b content|name")
 	expect(t, expand(t, x, changed("b", name|content|attr)), "a content|attr", "b content|attr|name")
 }
@@ -252,7 +252,7 @@ func TestLinkedOldFile(t *testing.T) {
 func TestVanishedEntry(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content))
 	must(t, os.RemoveAll(root+"/a"))
 	expect(t, expand(t, x, changed("a", content), changed("q/r", content)), "a content", "b content|racy", "q/r content")
@@ -261,7 +261,7 @@ func TestVanishedEntry(t *testing.T) {
 func TestRootMissing(t *testing.T) {
 	root := t.TempDir() + "/none"
 	in := []coalesce.Entry{changed("a", content)}
-	out, err := New(root, nil, nil).Expand(in)
+	out, err := New(Config{Root: root}).Expand(in)
 	if err == nil || !strings.Contains(err.Error(), root) || len(out) != 1 {
 		t.Errorf("%v, %v", out, err)
 	}
@@ -270,7 +270,7 @@ func TestRootMissing(t *testing.T) {
 func TestAlreadyInBatch(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a", "c=a", "d/e=a", "f=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	got := expand(t, x, changed("a", content), changed("b", content), changed("c", name|attr), changed("d", dir|subtree), changed("f", coalesce.Exact))
 	expect(t, got, "a content", "b content", "c content|attr|name|racy", "d dir|subtree", "f content|attr|racy|exact")
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // slack is how far a file's times may lie before the event they belong to: the
-// kernel's clock is coarse, and the wall clock is being slewed.
+// reader lags behind the kernel, whose clock is coarse, and the wall clock is
+// being slewed.
 const slack = 10 * time.Second
 
 // proof says how an entry shows that a file was changed.

@@ -3,7 +3,9 @@ package links
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -12,10 +14,11 @@ import (
 
 // attrs is what statx says of a path.
 type attrs struct {
-	file         inode
-	mode         uint16
-	nlink        uint32
-	mtime, ctime int64 // nanoseconds since 1970
+	file  inode
+	mode  uint16
+	nlink uint32
+	// nanoseconds since 1970; btime is the time of birth, 0 if not known
+	mtime, ctime, btime int64
 }
 
 // linked reports whether it is a regular file with several names.
@@ -31,15 +34,41 @@ type tree struct {
 	root   int
 	dev    uint64
 	timely bool
+	looks  looks
 	parent string
 	fd     int // the directory parent; -1 for none
 }
 
-// timely are the filesystems whose times come from this machine's clock.
-var timely = []int64{
-	unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC,
-	unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC,
+// looks says what the looks at a tree prove.
+type looks struct {
+	// since is the kernel's coarse clock before the first of them, nanoseconds
+	// since 1970: what changes after a look has no older time of change.
+	since int64
+	// fine: what changes after a look has another time of change than before.
+	fine bool
 }
+
+// timely are the filesystems whose times come from this machine's clock. Since
+// Linux 6.13 those of fineGrained give a file that was looked at a finer time at
+// its next change.
+var (
+	timely = []int64{
+		unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC,
+		unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.OVERLAYFS_SUPER_MAGIC,
+	}
+	fineGrained = []int64{unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC}
+)
+
+// fineKernel reports whether the kernel is of 6.13 or later.
+var fineKernel = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	var major, minor int
+	if err := unix.Uname(&u); err != nil {
+		return false
+	}
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 6 || major == 6 && minor >= 13)
+})
 
 func openTree(path string) (*tree, error) {
 	fd, err := openRetry(func() (int, error) {
@@ -54,9 +83,14 @@ func openTree(path string) (*tree, error) {
 		t.close()
 		return nil, fmt.Errorf("statfs root %q: %w", path, err)
 	}
-	for _, magic := range timely {
-		t.timely = t.timely || int64(fs.Type) == magic
+	t.timely = slices.Contains(timely, int64(fs.Type))
+	t.looks.fine = slices.Contains(fineGrained, int64(fs.Type)) && fineKernel()
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil {
+		t.close()
+		return nil, fmt.Errorf("read the clock: %w", err)
 	}
+	t.looks.since = now.Nano()
 	a, err := statAt(fd, "")
 	if err != nil {
 		t.close()
@@ -155,7 +189,7 @@ func openRetry(open func() (int, error)) (int, error) {
 // statAt looks at a name in an open directory, or at the directory itself if
 // the name is empty.
 func statAt(dir int, name string) (attrs, error) {
-	const mask = unix.STATX_TYPE | unix.STATX_NLINK | unix.STATX_INO | unix.STATX_MTIME | unix.STATX_CTIME
+	const mask = unix.STATX_TYPE | unix.STATX_NLINK | unix.STATX_INO | unix.STATX_MTIME | unix.STATX_CTIME | unix.STATX_BTIME
 	flags := unix.AT_SYMLINK_NOFOLLOW | unix.AT_NO_AUTOMOUNT
 	if name == "" {
 		flags |= unix.AT_EMPTY_PATH
@@ -164,19 +198,25 @@ func statAt(dir int, name string) (attrs, error) {
 	for {
 		switch err := unix.Statx(dir, name, flags, mask, &st); err {
 		case nil:
-			return attrs{
+			a := attrs{
 				file:  inode{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino},
 				mode:  st.Mode,
 				nlink: st.Nlink,
-				mtime: st.Mtime.Sec*1e9 + int64(st.Mtime.Nsec),
-				ctime: st.Ctime.Sec*1e9 + int64(st.Ctime.Nsec),
-			}, nil
+				mtime: nanoseconds(st.Mtime),
+				ctime: nanoseconds(st.Ctime),
+			}
+			if st.Mask&unix.STATX_BTIME != 0 {
+				a.btime = nanoseconds(st.Btime)
+			}
+			return a, nil
 		case unix.EINTR:
 		default:
 			return attrs{}, err
 		}
 	}
 }
+
+func nanoseconds(t unix.StatxTimestamp) int64 { return t.Sec*1e9 + int64(t.Nsec) }
 
 // vanished reports whether err says that a path is not there, or not as a path
 // of this tree.

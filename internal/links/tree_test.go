@@ -12,9 +12,9 @@ import (
 func TestExcludedNames(t *testing.T) {
 	root := t.TempDir()
 	plant(t, root, "a", "b=a", "no/c=a", "d/no/e=a", "f.no=a")
-	x := New(root, func(path string, isDir bool) bool {
+	x := New(Config{Root: root, Skip: func(path string, isDir bool) bool {
 		return isDir && filepath.Base(path) == "no" || strings.HasSuffix(path, ".no")
-	}, nil)
+	}})
 	expect(t, expand(t, x, changed("a", content)), "a content", "b content|racy")
 	expand(t, x, changed("f.no", name|content))
 	expect(t, expand(t, x, changed("a", content)), "a content", "b content|racy")
@@ -28,7 +28,7 @@ func TestSymlinksNotFollowed(t *testing.T) {
 		must(t, os.Symlink(outside, inside+"/out"))
 		must(t, os.Symlink("d", inside+"/s"))
 		must(t, os.Symlink("b", inside+"/l"))
-		x := New(inside, nil, nil)
+		x := New(Config{Root: inside})
 		expect(t, expand(t, x, changed("out/x", content)), "out/x content")
 		expect(t, expand(t, x, changed("s/a", content)), "s/a content")
 		expect(t, expand(t, x, changed("l", content)), "l content")
@@ -42,7 +42,7 @@ func TestSymlinksNotFollowed(t *testing.T) {
 		expect(t, expand(t, x, changed("b", content)), "b content", "e/a content|racy")
 		// The root itself may be one.
 		must(t, os.Symlink("root", root+"/link"))
-		expect(t, expand(t, New(root+"/link", nil, nil), changed("b", content)), "b content", "e/a content|racy")
+		expect(t, expand(t, New(Config{Root: root + "/link"}), changed("b", content)), "b content", "e/a content|racy")
 	})
 }
 
@@ -51,7 +51,7 @@ func TestNamesAreBytes(t *testing.T) {
 	odd := "n\nl \xff\x80*"
 	long := strings.Repeat(strings.Repeat("x", 200)+"/", 15)
 	plant(t, root, "a", odd+"/b=a", long+"c=a")
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expect(t, expand(t, x, changed("a", content)), "a content", odd+"/b content|racy", long+"c content|racy")
 }
 
@@ -64,7 +64,7 @@ func TestNothingHeld(t *testing.T) {
 		return len(fds)
 	}
 	before := count()
-	x := New(root, nil, nil)
+	x := New(Config{Root: root})
 	expand(t, x, changed("a", content), changed("d/c", content), changed("d/e/b", content))
 	if after := count(); after != before {
 		t.Errorf("%d descriptors, were %d", after, before)

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// found is a name of a file with several links, or of a wanted one.
+// found is a name of a regular file that was looked for.
 type found struct {
 	link
 	attrs
@@ -20,10 +20,13 @@ type found struct {
 type walker struct {
 	tree *tree
 	skip func(path string, isDir bool) bool
-	// want are files to be found even if they have no other name.
-	want map[inode]bool
+	// keep says which regular files are looked for; nil: those with several
+	// links. Several goroutines call it.
+	keep func(attrs) bool
 	// most is how many names are kept.
 	most int
+	// stopped ends the walk early when it is closed; nil: never.
+	stopped <-chan struct{}
 
 	mu      sync.Mutex
 	changed *sync.Cond
@@ -38,6 +41,9 @@ type walker struct {
 
 // run lists dir and all below it.
 func (w *walker) run(dir string) {
+	if w.keep == nil {
+		w.keep = attrs.linked
+	}
 	w.changed = sync.NewCond(&w.mu)
 	w.dirs = []string{dir}
 	var wg sync.WaitGroup
@@ -55,7 +61,7 @@ func (w *walker) work() {
 		for len(w.dirs) == 0 && w.busy > 0 {
 			w.changed.Wait()
 		}
-		if len(w.dirs) == 0 {
+		if len(w.dirs) == 0 || w.halted() {
 			return
 		}
 		last := len(w.dirs) - 1
@@ -79,6 +85,15 @@ func (w *walker) work() {
 			}
 		}
 		w.changed.Broadcast()
+	}
+}
+
+func (w *walker) halted() bool {
+	select {
+	case <-w.stopped:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -111,7 +126,7 @@ func (w *walker) list(dir string, buf []byte) (dirs []string, files []found, err
 			var a attrs
 			if typ != unix.DT_DIR {
 				a, err = statAt(fd, name)
-				if err != nil || !a.dir() && !a.linked() && !(a.regular() && w.want[a.file]) {
+				if err != nil || !a.dir() && !(a.regular() && w.keep(a)) {
 					continue
 				}
 			}

@@ -36,7 +36,7 @@ func TestWalkWhileTheTreeChanges(t *testing.T) {
 		defer wg.Wait()
 		defer close(stop)
 		for range 20 {
-			x := New(root, nil, nil)
+			x := New(Config{Root: root})
 			out, err := x.Expand([]coalesce.Entry{changed("a", content)})
 			must(t, err)
 			told := map[string]bool{}

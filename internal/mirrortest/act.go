@@ -56,7 +56,7 @@ func put(path string, flag int, data []byte, off int64) error {
 
 func (h *History) create(dir *entry, name string, size int64) *entry {
 	data, id := h.content(size)
-	e := (&entry{kind: regular, ino: &inode{size: size}}).attach(dir, name)
+	e := (&entry{kind: regular, ino: &inode{size, h.round}}).attach(dir, name)
 	h.act(func() error { return put(h.real(e), os.O_CREATE|os.O_EXCL, data, 0) },
 		"create %s size %d content %d", h.show(e), size, id)
 	return e
@@ -65,7 +65,6 @@ func (h *History) create(dir *entry, name string, size int64) *entry {
 // overwrite replaces the whole content; a write of the same size leaves the
 // file's blocks in place.
 func (h *History) overwrite(e *entry, size int64) {
-	e.changed()
 	data, id := h.content(size)
 	flag := 0
 	if size != e.ino.size {
@@ -77,7 +76,6 @@ func (h *History) overwrite(e *entry, size int64) {
 }
 
 func (h *History) append(e *entry, size int64) {
-	e.changed()
 	data, id := h.content(size)
 	e.ino.size += size
 	h.act(func() error { return put(h.real(e), os.O_APPEND, data, 0) },
@@ -86,7 +84,6 @@ func (h *History) append(e *entry, size int64) {
 
 // writeAt writes at an offset that may lie behind the end, which leaves a hole.
 func (h *History) writeAt(e *entry, off, size int64) {
-	e.changed()
 	data, id := h.content(size)
 	e.ino.size = max(e.ino.size, off+size)
 	h.act(func() error { return put(h.real(e), 0, data, off) },
@@ -94,14 +91,12 @@ func (h *History) writeAt(e *entry, off, size int64) {
 }
 
 func (h *History) truncate(e *entry, size int64) {
-	e.changed()
 	e.ino.size = size
 	h.act(func() error { return unix.Truncate(h.real(e), size) }, "truncate %s to %d", h.show(e), size)
 }
 
 // mmap replaces the content of a file that is not empty through a mapping.
 func (h *History) mmap(e *entry) {
-	e.changed()
 	data, id := h.content(e.ino.size)
 	h.act(func() error {
 		f, err := os.OpenFile(h.real(e), os.O_RDWR|unix.O_NOFOLLOW, 0)
@@ -122,7 +117,7 @@ func (h *History) mmap(e *entry) {
 // cannot do it gets an ordinary file, so that the history is the same.
 func (h *History) tmpfile(dir *entry, name string, size int64) {
 	data, id := h.content(size)
-	e := (&entry{kind: regular, ino: &inode{size: size}}).attach(dir, name)
+	e := (&entry{kind: regular, ino: &inode{size, h.round}}).attach(dir, name)
 	h.act(func() error {
 		f, err := os.OpenFile(h.real(dir), unix.O_TMPFILE|os.O_WRONLY, 0o644)
 		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
@@ -213,19 +208,16 @@ func (h *History) exchange(a, b *entry) {
 }
 
 func (h *History) chmod(e *entry, mode uint32) {
-	e.changed()
 	h.act(func() error { return unix.Fchmodat(unix.AT_FDCWD, h.real(e), mode, 0) },
 		"chmod %s to %#o", h.show(e), mode)
 }
 
 func (h *History) chown(e *entry, uid, gid int) {
-	e.changed()
 	h.act(func() error { return unix.Lchown(h.real(e), uid, gid) }, "chown %s to %d:%d", h.show(e), uid, gid)
 }
 
 // utimes sets the modification time, and the access time too if both.
 func (h *History) utimes(e *entry, t [2]int64, both bool) {
-	e.changed()
 	mtime := unix.Timespec{Sec: t[0], Nsec: t[1]}
 	atime := unix.Timespec{Nsec: unix.UTIME_OMIT}
 	if both {
@@ -268,7 +260,6 @@ func (h *History) hold(e *entry) {
 func (h *History) writeHeld(f heldFile, size int64) {
 	data, id := h.content(size)
 	f.entry.ino.size += size
-	f.entry.changed()
 	h.act(func() error {
 		_, err := f.file.Write(data)
 		return err

@@ -50,6 +50,10 @@ type HistoryOptions struct {
 	// InnerLinks makes no symbolic link that is absolute or climbs by "..":
 	// such links do not pass unchanged through a daemon without chroot.
 	InnerLinks bool
+	// Inotify leaves out what inotify says nothing of: writes through a file
+	// kept open whose directory was removed, or whose name another file has
+	// got, while it has other names in the tree.
+	Inotify bool
 	// Owners adds chown, for root.
 	Owners bool
 	// Pace says whether there are pauses.
@@ -77,6 +81,7 @@ type History struct {
 
 	held   []heldFile
 	serial uint64 // numbers contents and made-up names
+	round  int    // counts Runs
 
 	line []string // the parts of the running operation
 	log  []string
@@ -178,45 +183,15 @@ func (h *History) draw() string {
 	}
 }
 
-// Run performs up to n operations, fewer if MaxOps is reached, and rests.
+// Run performs up to n operations, fewer if MaxOps is reached.
 func (h *History) Run(n int) error {
+	h.round++
 	for range n {
 		if err := h.Step(); err == io.EOF {
 			break
 		} else if err != nil {
 			return err
 		}
-	}
-	return h.rest()
-}
-
-// rest changes every file once more that was changed through a hard link which
-// is gone from the tree, while the file lives on under another name. The kernel
-// told of that change under the name that went, so whoever looks only when the
-// name is gone cannot know which file it was.
-func (h *History) rest() error {
-	h.line = nil
-	seen := map[*inode]bool{}
-	var names []*entry
-	h.tree.walk(func(e *entry) {
-		if e.ino == nil || seen[e.ino] {
-			return
-		}
-		seen[e.ino] = true
-		gone := slices.ContainsFunc(e.ino.via, func(v *entry) bool { return v.root() != h.tree })
-		if e.ino.via = nil; gone {
-			names = append(names, e)
-		}
-	})
-	for _, e := range names {
-		h.append(e, 1)
-		e.ino.via = nil
-	}
-	if len(h.line) > 0 {
-		h.log = append(h.log, "rest: "+strings.Join(h.line, "; "))
-	}
-	if h.err != nil {
-		return fmt.Errorf("history of seed %d, rest: %w", h.seed, h.err)
 	}
 	return nil
 }
@@ -275,6 +250,28 @@ func isNotDir(e *entry) bool   { return e.kind != directory }
 func isFullDir(e *entry) bool  { return e.kind == directory && len(e.kids) > 0 }
 func isEmptyDir(e *entry) bool { return e.kind == directory && len(e.kids) == 0 }
 func hasBytes(e *entry) bool   { return e.kind == regular && e.ino.size > 0 }
+
+// unheard reports whether nobody who watches the tree can hear of a change
+// under the name e, though it changes a file that has another name in the tree:
+// the directory that holds e, or did so to the last, lies outside, or it is one
+// of the things that inotify says nothing of.
+func (h *History) unheard(e *entry) bool {
+	if h.any(func(f *entry) bool { return f.ino == e.ino }) == nil {
+		return false
+	}
+	taken := e.parent == nil && e.left.child(e.name) != nil
+	removed := false
+	top := e
+	for top != h.tree && top != h.outside {
+		if top.parent != nil {
+			top = top.parent
+			continue
+		}
+		removed = removed || top != e
+		top = top.left
+	}
+	return top == h.outside || h.opts.Inotify && (taken || removed)
+}
 
 // dir draws a directory, the root as likely as any, that may get entries.
 func (h *History) dir() *entry {

@@ -17,15 +17,8 @@ const (
 // inode is what the names of one regular file share.
 type inode struct {
 	size int64
-	// via are the names through which it was changed since the last rest.
-	via []*entry
-}
-
-// changed notes that the file was changed through e.
-func (e *entry) changed() {
-	if e.ino != nil && !slices.Contains(e.ino.via, e) {
-		e.ino.via = append(e.ino.via, e)
-	}
+	// round is the Run that made it.
+	round int
 }
 
 // entry is one name in a History's own picture of the tree. Its root has no
@@ -38,6 +31,8 @@ type entry struct {
 	kids   []*entry // of a directory, in the order they came
 	// home is the directory it was moved out of the tree from.
 	home *entry
+	// left is the directory it was detached from last.
+	left *entry
 }
 
 func (e *entry) child(name string) *entry {
@@ -56,6 +51,7 @@ func (e *entry) attach(dir *entry, name string) *entry {
 }
 
 func (e *entry) detach() {
+	e.left = e.parent
 	e.parent.kids = slices.DeleteFunc(e.parent.kids, func(k *entry) bool { return k == e })
 	e.parent = nil
 }

@@ -36,6 +36,7 @@ var operations = []operation{
 	{"unlink", 6, opUnlink},
 	{"link", 4, opLink},
 	{"write link", 4, opWriteLink},
+	{"write hidden", 10, opWriteHidden},
 	{"symlink", 4, opSymlink},
 	{"fifo", 2, opFifo},
 	{"mkdir", 4, opMkdir},

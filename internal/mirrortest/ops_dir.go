@@ -126,7 +126,7 @@ func opRenameDir(h *History) {
 
 // touchWithin changes something below e, or nothing.
 func (h *History) touchWithin(e *entry) {
-	f := h.below(e, hasBytes)
+	f := h.below(e, func(f *entry) bool { return hasBytes(f) && !h.unheard(f) })
 	switch n := h.rng.IntN(5); {
 	case n == 0 && f != nil:
 		h.overwrite(f, f.ino.size)
@@ -297,7 +297,7 @@ func (h *History) changeOutside(e *entry) {
 	switch {
 	case e.kind == directory:
 		h.touchWithin(e)
-	case hasBytes(e):
+	case hasBytes(e) && !h.unheard(e):
 		h.keepTime(e, func() { h.overwrite(e, e.ino.size) })
 	}
 }

@@ -113,7 +113,7 @@ func opHold(h *History) {
 
 func opWriteHeld(h *History) {
 	if len(h.held) > 0 {
-		if f := pick(h, h.held); f.entry.ino.size < maxFile {
+		if f := pick(h, h.held); f.entry.ino.size < maxFile && !h.unheard(f.entry) {
 			h.writeHeld(f, 1+h.size())
 		}
 	}
@@ -125,7 +125,7 @@ func opCloseHeld(h *History) {
 	}
 	i := h.rng.IntN(len(h.held))
 	f := h.held[i]
-	if h.chance(50) {
+	if h.chance(50) && !h.unheard(f.entry) {
 		h.writeHeld(f, 1+h.size())
 	}
 	h.act(f.file.Close, "close %s", f.was)
@@ -252,6 +252,52 @@ func opWriteLink(h *History) {
 		h.keepTime(e, func() { h.overwrite(e, e.ino.size) })
 	default:
 		h.overwrite(e, h.size())
+	}
+}
+
+// opWriteHidden changes a file through a link that is made for it, in a
+// directory that may be made for it too, and is gone at once. It takes one of an
+// earlier Run if it can: of another one a mirror may have heard.
+func opWriteHidden(h *History) {
+	e := h.any(func(e *entry) bool { return isFile(e) && e.ino.round < h.round })
+	if e == nil {
+		e = h.file()
+	}
+	if e == nil || !h.room(2) {
+		return
+	}
+	dir := h.dir()
+	fresh := h.chance(30)
+	if fresh {
+		dir = h.mkdir(dir, h.fresh(dir))
+	}
+	l := h.link(e, dir, h.fresh(dir))
+	switch n := h.rng.IntN(7); {
+	case n == 0:
+		h.chmod(l, pick(h, fileModes))
+	case n == 1:
+		h.utimes(l, pick(h, pastTimes), h.chance(50))
+	case e.ino.size == 0 || n == 2 && e.ino.size < maxFile:
+		h.append(l, 1+h.size())
+	case n == 3:
+		h.overwrite(l, e.ino.size)
+	case n == 4:
+		h.overwrite(l, h.size())
+	default:
+		h.keepTime(l, func() { h.overwrite(l, e.ino.size) })
+	}
+	if h.chance(20) {
+		to := h.dir()
+		h.rename(l, to, h.fresh(to))
+	}
+	switch other := h.any(func(o *entry) bool { return isNotDir(o) && o.ino != e.ino }); {
+	case fresh:
+		h.removeAll(dir)
+	case other != nil && h.chance(20):
+		h.rename(other, l.parent, l.name)
+	}
+	if l.root() == h.tree {
+		h.unlink(l)
 	}
 }
 
