@@ -27,28 +27,64 @@ const (
 	plain
 )
 
+// placed is an entry and the item that is sent for it.
+type placed struct {
+	entry coalesce.Entry
+	item  Item
+	// deletes says that what the remote has at or below it may have to go.
+	deletes bool
+}
+
 // bucket collects what goes into one batch.
 type bucket struct {
 	form    Form
 	purpose purpose
 	items   map[string]Item
-	entries []coalesce.Entry
+	placed  []placed
 	since   int64
 	deletes int64
 	born    int64
 }
 
-func (b *bucket) add(it Item, e coalesce.Entry) {
-	b.put(it)
-	if len(b.entries) == 0 || e.Since < b.since {
-		b.since = e.Since
+func (b *bucket) add(p placed) {
+	b.put(p.item)
+	b.note(p)
+}
+
+// note is add when the item is there, or another that stands for it.
+func (b *bucket) note(p placed) {
+	if len(b.placed) == 0 || p.entry.Since < b.since {
+		b.since = p.entry.Since
 	}
-	b.entries = append(b.entries, e)
-	if it.Missing {
-		b.deletes += int64(e.Deletes)
-	} else if e.Has(coalesce.Born) {
+	b.placed = append(b.placed, p)
+	switch {
+	case p.entry.Has(coalesce.Ghost): // no remote has it, and none will
+	case p.item.Missing:
+		b.deletes += int64(p.entry.Deletes)
+	case p.entry.Has(coalesce.Born):
 		b.born++
 	}
+}
+
+// entries are what the bucket took from the dirty set.
+func (b *bucket) entries() []coalesce.Entry {
+	all := make([]coalesce.Entry, len(b.placed))
+	for i, p := range b.placed {
+		all[i] = p.entry
+	}
+	return all
+}
+
+// deleters are the paths of the entries for whose sake something may have to be
+// deleted.
+func (b *bucket) deleters() map[string]bool {
+	paths := map[string]bool{}
+	for _, p := range b.placed {
+		if p.deletes {
+			paths[p.entry.Path] = true
+		}
+	}
+	return paths
 }
 
 func (b *bucket) put(it Item) {
@@ -72,8 +108,12 @@ func (b *bucket) implies(dir string) bool {
 // sorting is what build makes of the entries it is given.
 type sorting struct {
 	buckets map[Form]map[purpose]*bucket
-	ghosts  []coalesce.Entry // never at the remote, and gone again
-	waits   bool             // some went back until a flight or removals are over
+	settled bool // the removals that were waiting may go
+	// deepRacy is the last directory to go with everything below, if anyRacy.
+	deepRacy string
+	anyRacy  bool
+	ghosts   []coalesce.Entry // never at the remote, and gone again
+	waits    bool             // some went back until a flight or removals are over
 }
 
 func (s *sorting) bucket(form Form, p purpose) *bucket {
@@ -113,21 +153,20 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 	}
 	look := newLooker(root)
 	defer r.closeLooker(look)
-	s := &sorting{buckets: map[Form]map[purpose]*bucket{}}
-	settled := r.settled(now)
+	s := &sorting{buckets: map[Form]map[purpose]*bucket{}, settled: r.settled(now)}
 	for _, e := range entries {
 		at, err := look.look(e.Path)
 		if err != nil {
 			// rsync will say it in its own words, for this path alone.
 			r.log.Debug("look up", "path", e.Path, "err", err)
 		}
-		r.sort(s, e, at, settled, now)
+		r.sort(s, e, at, look, now)
 	}
 	first := s.first()
 	for _, byPurpose := range s.buckets {
 		for b := range maps.Values(byPurpose) {
 			if b != first {
-				r.putBack(b.entries, now)
+				r.putBack(b.entries(), now)
 			}
 		}
 	}
@@ -140,11 +179,12 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 	}
 	if first.form == Flat && first.purpose == plain {
 		r.collapse(first, look)
+		first = r.deepen(first, look, now)
 	}
 	f := &flight{
 		batch:   Batch{Form: first.form, Items: listOf(first), MaxDelete: -1},
-		entries: first.entries, preview: first.purpose == counting, cleared: first.purpose == clearing,
-		deletes: first.deletes, born: first.born,
+		entries: first.entries(), preview: first.purpose == counting, cleared: first.purpose == clearing,
+		deletes: first.deletes, born: first.born, deleters: first.deleters(),
 	}
 	if f.deletes > 0 || f.wide() || f.cleared {
 		if !r.mayDelete(f, now) {
@@ -155,7 +195,8 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 }
 
 // sort puts e, which was found as at, into its bucket, or back.
-func (r *remote) sort(s *sorting, e coalesce.Entry, at found, settled bool, now int64) {
+func (r *remote) sort(s *sorting, e coalesce.Entry, at found, look *looker, now int64) {
+	settled := s.settled
 	if e.Has(coalesce.Ghost) {
 		if at.missing {
 			s.ghosts = append(s.ghosts, e)
@@ -177,6 +218,9 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, settled bool, now 
 		r.insert(e, now)
 		return
 	}
+	if e.Has(coalesce.Racy) && r.unseen(e, at, look) {
+		e.Flags &^= coalesce.Racy
+	}
 	it := itemOf(e, at)
 	if at.path != e.Path && r.blocked(at.path) || it.Children && r.losesWaiting(it.Path) {
 		r.insert(e, now)
@@ -191,7 +235,15 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, settled bool, now 
 	case e.Deletes == 0 && at.path == e.Path:
 		b = clearing
 	}
-	s.bucket(formOf(e, at), b).add(it, e)
+	form := formOf(e, at)
+	p := placed{e, it, it.Missing || it.Children || form.Deep()}
+	switch {
+	case s.anyRacy && !at.missing && !e.Has(coalesce.Exact) && coalesce.Under(at.path, s.deepRacy):
+		form = DeepRacy // it would go twice
+	case form == DeepRacy && at.dir():
+		s.deepRacy, s.anyRacy = at.path, true
+	}
+	s.bucket(form, b).add(p)
 }
 
 // layGhosts lets go of what never was at the remote and is no more. Only the
@@ -200,7 +252,7 @@ func (r *remote) layGhosts(s *sorting, first *bucket, look *looker, now int64) *
 	for _, e := range s.ghosts {
 		dir := coalesce.Parent(e.Path)
 		if first != nil && first.implies(dir) {
-			first.entries = append(first.entries, e)
+			first.note(placed{entry: e, item: Item{Path: dir}})
 			continue
 		}
 		at, err := look.look(dir)
@@ -217,8 +269,7 @@ func (r *remote) layGhosts(s *sorting, first *bucket, look *looker, now int64) *
 		if first == nil {
 			first = &bucket{form: Flat, purpose: plain, items: map[string]Item{}}
 		}
-		first.put(Item{Path: dir, Children: dir == ""})
-		first.entries = append(first.entries, e)
+		first.add(placed{entry: e, item: Item{Path: dir, Children: dir == ""}})
 	}
 	return first
 }

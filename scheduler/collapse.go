@@ -1,6 +1,10 @@
 package scheduler
 
-import "github.com/fansync/fansync/coalesce"
+import (
+	"slices"
+
+	"github.com/fansync/fansync/coalesce"
+)
 
 // crowdMin and crowdShare decide when a directory's listed entries become the
 // one-level form: at least crowdMin of them, and at least one in crowdShare of
@@ -20,14 +24,14 @@ func (r *remote) collapse(b *bucket, look *looker) {
 			crowds[dir] = append(crowds[dir], p)
 		}
 	}
-	for _, e := range b.entries {
-		if e.Has(coalesce.Exact) {
-			delete(crowds, coalesce.Parent(e.Path))
+	for _, p := range b.placed {
+		if p.entry.Has(coalesce.Exact) {
+			delete(crowds, coalesce.Parent(p.entry.Path))
 		}
 	}
 	for dir, crowd := range crowds {
 		n := len(crowd)
-		if n < crowdMin || r.blocked(dir) || r.losesWaiting(dir) || r.hasTrouble(dir) {
+		if n < r.cfg.crowdMin || r.blocked(dir) || r.losesWaiting(dir) || r.hasTrouble(dir, false) {
 			continue
 		}
 		size, err := look.crowd(dir, n*crowdShare+1)
@@ -55,19 +59,20 @@ func (r *remote) losesWaiting(dir string) bool {
 	return found
 }
 
-// hasTrouble reports whether a path directly below dir has failed: the
-// one-level form would take it along.
-func (r *remote) hasTrouble(dir string) bool {
+// hasTrouble reports whether a path directly below dir has failed, or with deep
+// one at or anywhere below it: dir's wide form would take it along.
+func (r *remote) hasTrouble(dir string, deep bool) bool {
+	takes := func(path string) bool {
+		return coalesce.Parent(path) == dir || deep && (path == dir || coalesce.Under(path, dir))
+	}
 	for path := range r.troubles.by {
-		if coalesce.Parent(path) == dir {
+		if takes(path) {
 			return true
 		}
 	}
 	for _, group := range r.suspects {
-		for _, e := range group {
-			if coalesce.Parent(e.Path) == dir {
-				return true
-			}
+		if slices.ContainsFunc(group, func(e coalesce.Entry) bool { return takes(e.Path) }) {
+			return true
 		}
 	}
 	return false

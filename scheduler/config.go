@@ -14,8 +14,12 @@ type Config struct {
 	Remotes []RemoteConfig
 	// Pool runs the sends; it may serve several schedulers. Required.
 	Pool *Pool
-	// Now is the clock of all entries, in nanoseconds. Required.
+	// Now is the clock of all entries, in nanoseconds. It never goes back.
+	// Required.
 	Now func() int64
+	// Wall is the clock that stamps files, in nanoseconds since 1970. Nil means
+	// the system's.
+	Wall func() int64
 	// Limits judges mass deletions. Nil allows all.
 	Limits Limits
 	// Grace is how long flights may go on after the input was closed. Zero
@@ -35,6 +39,10 @@ type Config struct {
 	Events Events
 	// Log may be nil.
 	Log *slog.Logger
+
+	// For tests, which have a simulated kernel and small trees.
+	stamps            func(l *looker, path string) (stamps, error)
+	crowdMin, deepMin int
 }
 
 // RemoteConfig is one destination.
@@ -45,7 +53,7 @@ type RemoteConfig struct {
 	Sender Sender
 	// MaxDirty is how many paths are kept for it; beyond that they are
 	// forgotten and the remote is compared whole when it can be reached. Zero
-	// means 500,000.
+	// means 500,000, which take at most 150 MB if a path has 120 bytes.
 	MaxDirty int
 	// Parallel is how many batches may be in flight at once. Zero means 2.
 	Parallel int
@@ -82,6 +90,14 @@ func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Wall == nil {
+		c.Wall = func() int64 { return time.Now().UnixNano() }
+	}
+	if c.stamps == nil {
+		c.stamps = (*looker).stamps
+	}
+	defaultTo(&c.crowdMin, crowdMin)
+	defaultTo(&c.deepMin, deepMin)
 	defaultTo(&c.Grace, 10*time.Second)
 	defaultTo(&c.DeleteQuiet, 200*time.Millisecond)
 	defaultTo(&c.DeleteMax, 2*time.Second)
@@ -113,8 +129,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func defaultTo(d *time.Duration, v time.Duration) {
-	if *d == 0 {
+func defaultTo[T comparable](d *T, v T) {
+	if *d == *new(T) {
 		*d = v
 	}
 }

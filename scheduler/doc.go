@@ -14,9 +14,10 @@
 //     doubt.go notes on each entry what flights may have done with its path.
 //  3. select.go: picks what may go now: no overlap with a flight, deletions
 //     settled, failures due.
-//  4. build.go: looks each picked path up in the source (source.go) and makes
-//     one Batch of one Form of them; collapse.go shortens it, guard.go asks
-//     whether it may delete.
+//  4. build.go: looks each picked path up in the source (source.go), asks the
+//     kernel's times whether a flight can have met it (stamps.go) and makes one
+//     Batch of one Form of them; collapse.go and deepen.go shorten it, guard.go
+//     asks whether it may delete.
 //  5. pool.go: runs the Batch on the shared pool of cores×2+2.
 //  6. outcome.go: acknowledges, requeues, bisects, backs off or halts.
 //
@@ -28,8 +29,8 @@
 //   - Flights of one remote never overlap: no shared path, no ancestor of one
 //     in the other.
 //   - Removals are counted, by events or by a run that only counts, before they
-//     are sent, and no one-level form anticipates one that waits. What a run
-//     finds to delete beyond its list is bounded by MaxDelete.
+//     are sent, and nothing that a list was shortened to anticipates one that
+//     waits. What a run finds to delete beyond its list is bounded by MaxDelete.
 //   - A remote keeps at most MaxDirty paths; beyond that it forgets them all
 //     and owes itself a full run.
 //   - No remote waits for another: a send that lasts longer than a second no

@@ -58,7 +58,13 @@ func (r *remote) mark(e *coalesce.Entry, now int64) {
 
 // prune forgets the flights that no event can be about any more.
 func (r *remote) prune(now int64) {
-	r.recent = slices.DeleteFunc(r.recent, func(f *flight) bool { return f.end < now-recentFor })
+	r.recent = slices.DeleteFunc(r.recent, func(f *flight) bool {
+		old := f.end < now-recentFor
+		if old {
+			r.past = max(r.past, r.landed(f))
+		}
+		return old
+	})
 }
 
 // unborn notes on what stays dirty that f may take it to the remote: because

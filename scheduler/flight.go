@@ -19,9 +19,12 @@ type flight struct {
 	cleared bool                      // its removals lose nothing: what they name has moved
 	deletes int64                     // removals the entries are known to hold
 	born    int64                     // entries no remote had before
-	cancel  context.CancelFunc
-	begun   int64 // when it was built, as Config.Now gives it
-	end     int64 // when it ended; 0 while it is in the air
+	// deleters are the paths of the entries that may want deletions.
+	deleters map[string]bool
+	cancel   context.CancelFunc
+	begun    int64 // when it was built, as Config.Now gives it
+	end      int64 // when it ended; 0 while it is in the air
+	wall     int64 // when it ended, as Config.Wall gives it
 }
 
 // find is the index of the first item whose path is not below path.

@@ -108,7 +108,7 @@ func inBubble(t *testing.T, n int, tune func(*Config), test func(b *bench)) {
 			ended: make(chan struct{}), states: make(chan string, 1000),
 		}
 		b.source = &testSource{dirSource: dirSource(b.root)}
-		cfg := Config{Source: b.source, Pool: pool, Now: clock}
+		cfg := Config{Source: b.source, Pool: pool, Now: clock, Wall: clock, stamps: noStamps}
 		for i := range n {
 			b.senders = append(b.senders, newManual())
 			cfg.Remotes = append(cfg.Remotes, RemoteConfig{Name: fmt.Sprint("r", i), Sender: b.senders[i]})
@@ -138,6 +138,10 @@ func inBubble(t *testing.T, n int, tune func(*Config), test func(b *bench)) {
 		test(b)
 	})
 }
+
+// noStamps stands for looker.stamps: the times of real files have nothing to do
+// with the clock of a bubble. So what is Racy stays so.
+func noStamps(*looker, string) (stamps, error) { return stamps{}, nil }
 
 // stop ends the scheduler at once, unless the test did.
 func (b *bench) stop() {
@@ -229,3 +233,6 @@ func (b *bench) status(i int) Status {
 	synctest.Wait()
 	return b.s.Status()[i]
 }
+
+// pass lets the bubble's clock go on.
+func pass(d time.Duration) { time.Sleep(d) }

@@ -17,7 +17,7 @@ const fullRetry = int64(time.Minute)
 // settle draws the consequences of a flight that has ended.
 func (r *remote) settle(e ended) {
 	f, res, now := e.flight, e.result, r.cfg.Now()
-	f.end = now
+	f.end, f.wall = now, r.wall()
 	r.flights = slices.DeleteFunc(r.flights, func(x *flight) bool { return x == f })
 	r.prune(now)
 	r.recent = append(r.recent, f)
@@ -51,7 +51,7 @@ func (r *remote) settle(e ended) {
 		r.insert(e, now)
 	}
 	// What only the outcome needed is not kept for recentFor.
-	f.entries, f.after = nil, nil
+	f.entries, f.after, f.deleters = nil, nil, nil
 	if len(r.suspects) == 0 {
 		r.troubles.sweep(func(path string) bool {
 			_, waits := r.dirty.Get(path)
@@ -268,7 +268,7 @@ func failureOf(e coalesce.Entry, f *flight, res Result, failed map[string]PathEr
 	if pe, ok := failed[e.Path]; ok {
 		return pe, true
 	}
-	if res.DeletesSkipped && (f.batch.Form.Deep() || f.covers(e.Path) && f.oneLevel(e.Path)) {
+	if res.DeletesSkipped && f.deleters[e.Path] && (f.batch.Form.Deep() || f.covers(e.Path) && f.oneLevel(e.Path)) {
 		return res.Failed[0], true
 	}
 	return PathError{}, false

@@ -40,6 +40,7 @@ type history struct {
 	suspend  bool
 	trouble  int
 	hurry    time.Duration
+	crowds   bool // even small directories collapse, and now and then changes pile up
 }
 
 // TestConvergence: after a barrier every remote equals the source, whatever
@@ -51,6 +52,8 @@ func TestConvergence(t *testing.T) {
 		{name: "trouble", trouble: 15, hurry: 20 * time.Millisecond},
 		{name: "guard", limits: few(6), trouble: 3, hurry: 20 * time.Millisecond},
 		{name: "forgetful", maxDirty: 12, overflow: true, trouble: 5, hurry: 10 * time.Millisecond},
+		{name: "crowds", crowds: true, trouble: 3, hurry: 20 * time.Millisecond},
+		{name: "guarded crowds", crowds: true, limits: few(12), hurry: 20 * time.Millisecond},
 		{name: "suspended", suspend: true, trouble: 5, overflow: true, hurry: 20 * time.Millisecond},
 	} {
 		t.Run(h.name, func(t *testing.T) {
@@ -80,11 +83,14 @@ func (h history) run(t *testing.T, n int64) {
 	one := newSimulation(t, w.root, n+1, func() int { w.mu.Lock(); defer w.mu.Unlock(); return failing })
 	two := newSimulation(t, w.root, n+2, func() int { return 0 })
 	cfg := Config{
-		Source: dirSource(w.root), Pool: pool, Now: clock, Limits: h.limits,
+		Source: dirSource(w.root), Pool: pool, Now: clock, Wall: clock, Limits: h.limits, stamps: w.stamps,
 		Remotes: []RemoteConfig{
 			{Name: "one", Sender: one, MaxDirty: h.maxDirty},
 			{Name: "two", Sender: two, MaxDirty: h.maxDirty, Parallel: 4},
 		},
+	}
+	if h.crowds {
+		cfg.crowdMin, cfg.deepMin = 2, 2
 	}
 	if *verbose {
 		cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -117,6 +123,13 @@ func (h history) run(t *testing.T, n int64) {
 			w.step()
 			if w.rng.Intn(3) == 0 {
 				time.Sleep(time.Duration(w.rng.Int63n(int64(h.hurry)) * int64(1+w.rng.Intn(8))))
+			}
+			switch {
+			case h.crowds && i%20 == 10:
+				s.Pause("test")
+			case h.crowds && i%20 == 19:
+				time.Sleep(deepQuiet + time.Duration(w.rng.Intn(100))*time.Millisecond)
+				s.Resume(false, "test")
 			}
 			if h.suspend && i%25 == 24 {
 				s.Suspend("test")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -51,6 +52,8 @@ type remote struct {
 	dirty    *coalesce.Set
 	flights  []*flight
 	recent   []*flight // ended in the last recentFor
+	past     int64     // when the flights before those had ended, by Config.Wall
+	ahead    int64     // how far Config.Wall was ahead of Config.Now at most
 	suspects [][]coalesce.Entry
 	troubles troubles
 	barriers []barrier
@@ -90,7 +93,7 @@ type remote struct {
 func newRemote(cfg Config, conf RemoteConfig, answered func(uint64)) *remote {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval, b.Multiplier = cfg.BackoffMin, cfg.BackoffMax, 2
-	return &remote{
+	r := &remote{
 		cfg: cfg, conf: conf,
 		log:      cfg.Log.With("remote", conf.Name),
 		inbox:    newInbox(conf.MaxDirty),
@@ -102,7 +105,10 @@ func newRemote(cfg Config, conf RemoteConfig, answered func(uint64)) *remote {
 		backoff:  b,
 		badge:    badge{state: Starting},
 		stir:     true,
+		ahead:    math.MinInt64 / 2,
 	}
+	r.past = r.wall() // flights of an earlier process
+	return r
 }
 
 // run serves the remote until its inbox is closed and its flights have ended,

@@ -3,7 +3,9 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -101,18 +103,10 @@ func statAt(dir int, name, path string) (found, error) {
 
 // crowd counts the entries of directory dir, but stops at limit.
 func (l *looker) crowd(dir string, limit int) (int, error) {
-	at := "."
-	if dir != "" {
-		at = dir
-	}
-	fd, err := unix.Openat2(l.fds[0], at, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	})
+	f, err := openDir(l.fds[0], dir, 0)
 	if err != nil {
-		return 0, fmt.Errorf("open %q: %w", dir, err)
+		return 0, err
 	}
-	f := os.NewFile(uintptr(fd), dir)
 	defer f.Close()
 	n := 0
 	for n < limit {
@@ -123,4 +117,58 @@ func (l *looker) crowd(dir string, limit int) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// population counts the entries below directory dir at every depth, but stops
+// at limit. It is an error if it cannot look at all of them, or if something is
+// mounted below dir.
+func (l *looker) population(dir string, limit int) (int, error) {
+	top, err := openDir(l.fds[0], dir, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer top.Close()
+	n := 0
+	for todo := []string{""}; len(todo) > 0 && n < limit; {
+		sub := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		f, err := openDir(int(top.Fd()), sub, unix.RESOLVE_NO_XDEV)
+		if err != nil {
+			return n, err
+		}
+		for n < limit && err == nil {
+			var entries []os.DirEntry
+			entries, err = f.ReadDir(min(limit-n, 4096))
+			n += len(entries)
+			for _, e := range entries {
+				if e.IsDir() {
+					todo = append(todo, filepath.Join(sub, e.Name()))
+				}
+			}
+		}
+		// Closing what was only read cannot fail in a way that matters.
+		_ = f.Close()
+		if n < limit && !errors.Is(err, io.EOF) {
+			return n, fmt.Errorf("read %q below %q: %w", sub, dir, err)
+		}
+	}
+	return n, nil
+}
+
+// openDir opens directory path below the directory at, "" being that itself,
+// without following any symlink.
+func openDir(at int, path string, resolve uint64) (*os.File, error) {
+	name := path
+	if path == "" {
+		name = "."
+	}
+	fd, err := unix.Openat2(at, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | resolve,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %q: %w", path, err)
+	}
+	// By this name ReadDir finds an entry whose type the filesystem does not tell.
+	return os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd)), nil
 }

@@ -29,13 +29,14 @@ type world struct {
 	// it cannot where size and time are equal: no two times are.
 	lossy bool
 
-	mu  sync.Mutex
-	raw []coalesce.Entry // events that the reader has not read
-	out chan coalesce.Change
+	mu    sync.Mutex
+	raw   []coalesce.Entry  // events that the reader has not read
+	times map[uint64]stamps // by inode, what a kernel with the test's clock would give
+	out   chan coalesce.Change
 }
 
 func newWorld(t testing.TB, seed int64) *world {
-	return &world{t: t, rng: rand.New(rand.NewSource(seed)), root: t.TempDir(), out: make(chan coalesce.Change)}
+	return &world{t: t, rng: rand.New(rand.NewSource(seed)), root: t.TempDir(), times: map[uint64]stamps{}, out: make(chan coalesce.Change)}
 }
 
 func clock() int64 { return time.Now().UnixNano() }
@@ -116,11 +117,42 @@ func (w *world) randomPath() string {
 // test's clock but not by the kernel's, renamed onto each other.
 func (w *world) content(path string) []byte {
 	w.serial++
-	stamp := fmt.Sprintf("%d/%x", clock()/4e6, path)
+	stamp := fmt.Sprintf("%d/%x", tick()/4e6, path)
 	if w.lossy {
 		stamp = fmt.Sprint(w.serial)
 	}
 	return fmt.Appendf(nil, "%08d %s %s", w.serial, stamp, strings.Repeat("x", w.rng.Intn(2)))
+}
+
+// tick is the clock that stamps files.
+func tick() int64 { return clock() / 4e6 * 4e6 }
+
+// stamp tells what an operation does to the times of what is at p now.
+func (w *world) stamp(p string, f func(*stamps)) {
+	ino, err := inode(w.abs(p))
+	if err != nil {
+		w.t.Error(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.times[ino]
+	s.own, s.ctime = true, tick()
+	f(&s)
+	w.times[ino] = s
+}
+
+func inode(abs string) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(abs, &st)
+	return st.Ino, err
+}
+
+// stamps stands for looker.stamps.
+func (w *world) stamps(_ *looker, p string) (stamps, error) {
+	ino, err := inode(w.abs(p))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.times[ino], err
 }
 
 // step changes the tree once.
@@ -143,6 +175,7 @@ func (w *world) step() {
 		}
 	case n < 14:
 		if os.Chmod(w.abs(p), 0o700|os.FileMode(w.rng.Intn(8))) == nil {
+			w.stamp(p, func(*stamps) {})
 			w.attr(p)
 		}
 	case n < 16: // write a temporary file, rename it over, as editors do
@@ -169,6 +202,7 @@ func (w *world) step() {
 			if err := os.Chtimes(w.abs(p), old, old); err != nil {
 				w.t.Error(err)
 			}
+			w.stamp(p, func(s *stamps) { s.mtime = 7 })
 			w.event(p, coalesce.Content|coalesce.Attr, "")
 		}
 	}
@@ -197,6 +231,7 @@ func (w *world) writeAs(p, final string) bool {
 	if os.WriteFile(w.abs(p), w.content(final), 0o644) != nil {
 		return false
 	}
+	w.stamp(p, func(s *stamps) { s.mtime = s.ctime })
 	w.event(p, flags, "")
 	return true
 }
@@ -205,6 +240,7 @@ func (w *world) mkdirs(p string) {
 	for i := range len(p) + 1 {
 		if i == len(p) || p[i] == '/' {
 			if os.Mkdir(w.abs(p[:i]), 0o755) == nil {
+				w.stamp(p[:i], func(s *stamps) { s.born = s.ctime })
 				w.event(p[:i], coalesce.Name|coalesce.Dir|coalesce.Born, "")
 			}
 		}
@@ -238,6 +274,7 @@ func (w *world) rename(p, q string) {
 	if err != nil || p == q || os.Rename(w.abs(p), w.abs(q)) != nil {
 		return
 	}
+	w.stamp(q, func(*stamps) {})
 	gone, here := coalesce.Name|coalesce.Gone, coalesce.Name|coalesce.Moved
 	if st.IsDir() {
 		gone |= coalesce.Dir | coalesce.Uncounted
