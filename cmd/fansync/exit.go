@@ -14,7 +14,7 @@ const (
 	exitOK           = 0
 	exitFailed       = 1   // it failed while running
 	exitUsage        = 2   // arguments or configuration are wrong
-	exitNotInSync    = 3   // flush: not in sync in time, or a remote is halted
+	exitNotInSync    = 3   // flush: not in sync in time, or a remote is halted; watch: no change in time
 	exitRsync        = 4   // rsync is missing or too old
 	exitSecondSignal = 130 // ended at once by a second signal
 )
@@ -37,7 +37,7 @@ func exitCode(err error, w io.Writer) int {
 	switch {
 	case errors.As(err, new(usageError)):
 		return exitUsage
-	case errors.Is(err, errNotInSync):
+	case errors.Is(err, errNotInSync), errors.Is(err, errNoChange):
 		return exitNotInSync
 	case errors.Is(err, transport.ErrNoRsync), errors.Is(err, receive.ErrNoRsync), errors.Is(err, transport.ErrOldRsync):
 		return exitRsync

@@ -23,7 +23,8 @@ host::module/path or rsync://[user@]host[:port]/module/path for an rsync daemon.
 The content of SRC goes into DEST, with deletions.`,
 		Example: `  fansync /srv/www web1::www web2::www
   fansync /srv/www backup@host:/backup/www --ssh "ssh -p 2222"
-  fansync run -c /etc/fansync/fansync.toml`,
+  fansync run -c /etc/fansync/fansync.toml
+  fansync watch /srv/www`,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -36,7 +37,7 @@ The content of SRC goes into DEST, with deletions.`,
 	}
 	m.register(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(runCommand(), checkCommand(), statusCommand(), flushCommand(), resumeCommand(), receiveCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), checkCommand(), statusCommand(), flushCommand(), resumeCommand(), receiveCommand(), watchCommand(), versionCommand())
 	return cmd
 }
 
