@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"go/format"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -29,11 +31,24 @@ func TestShortFiles(t *testing.T) {
 	}
 }
 
-func TestVet(t *testing.T) { runGo(t, "vet", "./...") }
+// modules are the directories of the Go modules: the daemon's, and that of the
+// benchmarks, whose packages the daemon does not need.
+var modules = []string{".", "bench"}
 
-func TestStaticcheck(t *testing.T) { runGo(t, "tool", "staticcheck", "./...") }
+func TestVet(t *testing.T) {
+	for _, dir := range modules {
+		run(t, dir, goProgram(t), "vet", "./...")
+	}
+}
 
-func runGo(t *testing.T, args ...string) {
+func TestStaticcheck(t *testing.T) {
+	checker := strings.TrimSpace(run(t, ".", goProgram(t), "tool", "-n", "staticcheck"))
+	for _, dir := range modules {
+		run(t, dir, checker, "./...")
+	}
+}
+
+func goProgram(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("it compiles everything, which is not short")
@@ -42,11 +57,21 @@ func runGo(t *testing.T, args ...string) {
 	if err != nil {
 		t.Skip("there is no go in PATH")
 	}
+	return program
+}
+
+// run runs a program in a directory of the tree and returns what it printed.
+func run(t *testing.T, dir, program string, args ...string) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), program, args...)
-	cmd.Dir = root(t)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%s: %v\n%s", cmd, err, out)
+	cmd.Dir = filepath.Join(root(t), dir)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("in %s: %s: %v\n%s%s", dir, cmd, err, out, errs.Bytes())
 	}
+	return string(out)
 }
 
 var unfinished = regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)

@@ -139,7 +139,7 @@ func TestReadmeCommands(t *testing.T) {
 			}
 		}
 	}
-	for _, script := range []string{"scripts/run", "scripts/test", "scripts/setup", "scripts/stress", "scripts/go", ".ci/run"} {
+	for _, script := range []string{"scripts/run", "scripts/test", "scripts/setup", "scripts/stress", "scripts/bench", "scripts/perf-gate", "scripts/go", ".ci/run"} {
 		info, err := os.Stat(filepath.Join(root(t), script))
 		if err != nil {
 			t.Error(err)

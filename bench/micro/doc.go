@@ -1,0 +1,7 @@
+// Package micro compares the watcher of fansync, with either of its backends,
+// with fsnotify: the CPU time that each takes to learn of real changes.
+//
+// The comparisons of single parts, such as the ring with a channel, are
+// benchmarks in the packages of these parts, for the parts are not exported.
+// There is no code here besides tests and benchmarks.
+package micro
