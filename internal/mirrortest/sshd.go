@@ -90,6 +90,9 @@ func (s *SSHD) configure(sshd string) error {
 		"PermitRootLogin yes",
 		"PrintMotd no",
 		"UseDNS no",
+		// A bash in a shell of its own reads no start-up files, whose work
+		// would be a part of every transfer.
+		"SetEnv SHLVL=2",
 		"MaxStartups 1000",
 		"MaxSessions 1000",
 		"",
