@@ -113,8 +113,9 @@ type Stats struct {
 	Files int64
 	// Transferred is the number of regular files whose data was sent.
 	Transferred int64
-	// Deleted is the number of entries deleted at the remote.
-	Deleted int64
+	// Created and Deleted are the numbers of entries made and deleted at the
+	// remote.
+	Created, Deleted int64
 	// Bytes is the total size of the listed files; Wire is what was written
 	// to the remote, bytes.
 	Bytes, Wire int64

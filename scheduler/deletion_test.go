@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -253,4 +254,54 @@ func TestBornDirectoryAboveAFlight(t *testing.T) {
 			t.Errorf("%v leaves %q, want %s", x.b, got, x.want)
 		}
 	}
+}
+
+// half allows to delete half of the tree.
+type half struct{}
+
+func (half) Allow(deletes, known int64) error {
+	if 2*deletes > known {
+		return fmt.Errorf("%d of %d files would be deleted", deletes, known)
+	}
+	return nil
+}
+
+func (half) MaxDelete(known int64) int64 { return known / 2 }
+
+// TestLateDeletionsAreOfTheTreeBefore: what was deleted a moment ago counts as
+// part of the tree that it was deleted from.
+func TestLateDeletionsAreOfTheTreeBefore(t *testing.T) {
+	inBubble(t, 1, func(c *Config) { c.Limits = half{} }, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		remove := func(paths int) {
+			e := gone("d")
+			e.Deletes = uint32(paths)
+			b.send(e)
+		}
+		remove(40)
+		b.expect(0, "flat [-d] max 50").ok()
+		remove(10)
+		b.expect(0, "flat [-d] max 30").ok()
+		remove(1)
+		b.quiet(0, 10*time.Second)
+		if st := b.status(0); st.State != Halted || !strings.HasPrefix(st.Reason, "51 of 100 files would be deleted") {
+			t.Errorf("status: %+v", st)
+		}
+	})
+}
+
+// TestCreatedFilesAreKnown: rsync tells how many entries it made, whatever the
+// events said of them.
+func TestCreatedFilesAreKnown(t *testing.T) {
+	inBubble(t, 1, nil, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		b.write("f", "g")
+		b.send(changed("f"), changed("g"))
+		b.next(0).end(Result{Stats: Stats{Created: 2}})
+		if n := b.status(0).Files; n != 102 {
+			t.Errorf("%d files are known, want 102", n)
+		}
+	})
 }

@@ -19,6 +19,7 @@ type flight struct {
 	cleared bool                      // its removals lose nothing: what they name has moved
 	deletes int64                     // removals the entries are known to hold
 	born    int64                     // entries no remote had before
+	made    int64                     // entries that the run made at the remote, as rsync told
 	// deleters are the paths of the entries that may want deletions.
 	deleters map[string]bool
 	cancel   context.CancelFunc

@@ -9,11 +9,11 @@ func (r *remote) mayDelete(f *flight, now int64) bool {
 		return true
 	}
 	if !f.preview && !f.cleared {
-		sum := f.deletes + r.deletions.lately(now)
+		sum := f.deletes
 		if f.deletes > 0 {
 			sum += r.waiting()
 		}
-		if err := r.cfg.Limits.Allow(sum, r.known); err != nil {
+		if err := r.allow(sum, now); err != nil {
 			r.putBack(f.entries, now)
 			r.stop(err)
 			return false
@@ -30,6 +30,13 @@ func (r *remote) mayDelete(f *flight, now int64) bool {
 		return false
 	}
 	return true
+}
+
+// allow is an error if n more deletions are too many, together with those of
+// late and of the tree as it was before them.
+func (r *remote) allow(n, now int64) error {
+	lately := r.deletions.lately(now)
+	return r.cfg.Limits.Allow(n+lately, r.known+lately)
 }
 
 // waiting is how many deletions are known to wait in the dirty set: one batch

@@ -104,6 +104,7 @@ func (r *remote) count(f *flight, res Result) {
 		r.counts.Paths += int64(len(f.batch.Items))
 	}
 	r.counts.Deleted += res.Stats.Deleted
+	f.made = res.Stats.Created
 	r.counts.WireBytes += res.Stats.Wire
 }
 
@@ -132,7 +133,9 @@ func (r *remote) acknowledge(f *flight, entries []coalesce.Entry, now int64) {
 		return
 	}
 	r.moved(entries)
-	r.known = max(0, r.known+f.born-f.deletes)
+	// Not every entry of a new file is Born: the kernel may tell of its making
+	// and its writing in one record.
+	r.known = max(0, r.known+max(f.born, f.made)-f.deletes)
 	r.deletions.sent(f.deletes, now)
 }
 
@@ -303,7 +306,6 @@ func (r *remote) bisect(f *flight, res Result, now int64) {
 // limited judges the deletions that a run held back.
 func (r *remote) limited(f *flight, res Result, now int64) {
 	r.requeueCounted(f, res, now)
-	sum := int64(res.Skipped) + r.deletions.lately(now)
 	if !f.preview {
 		r.stop(fmt.Errorf("more than %d files would be deleted", f.batch.MaxDelete))
 		return
@@ -312,7 +314,7 @@ func (r *remote) limited(f *flight, res Result, now int64) {
 		r.stop(fmt.Errorf("the source is empty, and %d files at the remote would be deleted", res.Skipped))
 		return
 	}
-	if err := r.cfg.Limits.Allow(sum, r.known); err != nil {
+	if err := r.allow(int64(res.Skipped), now); err != nil {
 		r.stop(err)
 		return
 	}

@@ -58,6 +58,7 @@ var statsLines = []struct {
 	{"Number of files: ", func(s *scheduler.Stats) *int64 { return &s.Files }},
 	{"Number of regular files transferred: ", func(s *scheduler.Stats) *int64 { return &s.Transferred }},
 	{"Number of files transferred: ", func(s *scheduler.Stats) *int64 { return &s.Transferred }},
+	{"Number of created files: ", func(s *scheduler.Stats) *int64 { return &s.Created }},
 	{"Number of deleted files: ", func(s *scheduler.Stats) *int64 { return &s.Deleted }},
 	{"Total file size: ", func(s *scheduler.Stats) *int64 { return &s.Bytes }},
 	{"Total bytes sent: ", func(s *scheduler.Stats) *int64 { return &s.Wire }},

@@ -50,7 +50,7 @@ func (r *Report) Write(w io.Writer) error {
 	case r.Base == "":
 		fmt.Fprintln(&b, "PASS  without a comparison")
 	case compared == 0:
-		fmt.Fprintf(&b, "PASS  there is nothing to compare with %.12s\n", r.Base)
+		fmt.Fprintf(&b, "PASS  no figure can differ from %.12s: all was built equal, or is new\n", r.Base)
 	default:
 		fmt.Fprintf(&b, "PASS  %d figures are no worse than at %.12s\n", compared, r.Base)
 	}
