@@ -56,9 +56,10 @@ What watch says of itself ("watching", "ready") goes to standard error, with
 are read slower than they come, changes are merged, and at last lost with a
 rescan; never in silence. The file that the output goes to is left out.
 
-SIGINT or SIGTERM prints what was changed before it and ends with exit code 0, and
-so does a reader that closes the pipe. 1: a DIR is gone, or cannot be watched.
-2: wrong arguments. 3: no change within --timeout. SIGUSR1 prints counters.`,
+SIGINT or SIGTERM prints what was changed before it and ends with exit code 0; a
+second one ends at once, with 130. A reader that closes the pipe ends it with 0.
+1: a DIR is gone or cannot be watched. 2: the arguments are wrong. 3: no change
+within --timeout. SIGUSR1 prints counters to standard error.`,
 		Example: `  fansync watch /srv/www
   fansync watch --exclude '*.tmp' --json /srv/www | jq -r 'select(.path).path'
   fansync watch -0 . | xargs -0 -n1 ls -ld --

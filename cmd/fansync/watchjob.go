@@ -90,7 +90,9 @@ func (j *watchJob) run(ctx context.Context) error {
 func (j *watchJob) wait(ctx context.Context, ready <-chan struct{}, over <-chan *tree) error {
 	idle := time.NewTimer(time.Hour)
 	idle.Stop()
-	for watched := 0; ; {
+	watched := 0
+	changes := int64(0) // that were printed when the timer was set
+	for {
 		select {
 		case <-ctx.Done():
 			j.flush()
@@ -107,12 +109,13 @@ func (j *watchJob) wait(ctx context.Context, ready <-chan struct{}, over <-chan 
 			watched++
 		case <-j.out.news:
 		case <-idle.C:
-			before := j.out.changes.Load()
-			if j.flush(); j.out.endAt(before) {
+			// What is held back for its writer counts too.
+			if j.flush(); j.out.endAt(changes) {
 				return fmt.Errorf("%w within %s", errNoChange, j.timeout)
 			}
 		}
 		if j.timeout > 0 && watched == len(j.trees) {
+			changes = j.out.changes.Load()
 			idle.Reset(j.timeout)
 		}
 	}
@@ -165,7 +168,7 @@ func (j *watchJob) follow(ctx context.Context, t *tree, ready chan<- struct{}) {
 	close(stopped)
 	wg.Wait()
 	switch {
-	case err != nil && !errors.Is(err, context.Canceled):
+	case err != nil:
 		t.err = err
 	case t.gone:
 		t.err = fmt.Errorf("watch %q: the directory was removed, moved or unmounted; put it back and start again", t.name)

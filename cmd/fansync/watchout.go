@@ -124,8 +124,8 @@ func (o *output) status(t *tree, r record, note string, args ...any) {
 // printed ends a Change or batch of n lines. The caller holds mu, as with all
 // that follow.
 func (o *output) printed(t *tree, n int) {
-	o.flush()
 	t.lines.Add(int64(n))
+	o.flush()
 	if n == 0 {
 		return
 	}
@@ -187,11 +187,12 @@ func (o *output) end() {
 	}
 }
 
-// endAt ends the output if no more than so many Changes have been printed.
+// endAt ends the output if it has not ended yet and no more than so many
+// Changes have been printed.
 func (o *output) endAt(changes int64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.changes.Load() != changes {
+	if o.done || o.changes.Load() != changes {
 		return false
 	}
 	o.end()

@@ -67,7 +67,8 @@ const hiddenReason = "some file was changed under a name that is gone"
 
 // entryWords is what an entry says of its path. A name that came is moved if
 // it came by a rename, and created if not, or if that is not sure: a directory
-// that was removed and made anew is Moved too.
+// that was removed and made anew is Moved too. A directory is not written to:
+// that is said of files below it for which it stands.
 func entryWords(e coalesce.Entry) (w words) {
 	named := e.Has(coalesce.Name) && !e.Any(coalesce.Gone)
 	moved := named && e.Has(coalesce.Moved) && (e.From != "" || !e.Has(coalesce.Dir) || e.Deletes == 0)
@@ -78,10 +79,10 @@ func entryWords(e coalesce.Entry) (w words) {
 	}
 	set(moved, wordMoved)
 	set(named && !moved || e.Has(coalesce.Ghost), wordCreated)
-	set(e.Has(coalesce.Wrote), wordWritten)
+	set(e.Has(coalesce.Wrote) && !e.Has(coalesce.Dir), wordWritten)
 	set(e.Has(coalesce.Attr), wordAttrib)
 	set(e.Has(coalesce.Gone), wordRemoved)
-	set(e.Has(coalesce.Racy), wordHidden)
+	set(e.Has(coalesce.Racy) && !e.Has(coalesce.Dir), wordHidden)
 	set(e.Has(coalesce.Subtree), wordSubtree)
 	set(e.Has(coalesce.Children), wordChildren)
 	set(e.Has(coalesce.Dir), wordDir)

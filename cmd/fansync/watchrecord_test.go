@@ -44,7 +44,7 @@ func TestWordsOfEntries(t *testing.T) {
 		"moved in":          {[]watcher.Event{{Path: "b", Kind: arrived}}, "b moved"},
 		"a directory":       {[]watcher.Event{{Path: "d", Kind: watcher.Created | dir}, {Path: "d/f", Kind: watcher.Created}}, "d created,dir; d/f created"},
 		"a directory moved": {[]watcher.Event{{Path: "d", Kind: left | dir}, {Path: "e", From: "d", Kind: arrived | dir}}, "d removed,dir; e moved,subtree,dir from d"},
-		"removed with all":  {[]watcher.Event{{Path: "d/f", Kind: watcher.Removed}, {Path: "d", Kind: watcher.Removed | dir}}, "d removed,dir"},
+		"removed with all":  {[]watcher.Event{{Path: "d/g", Kind: written}, {Path: "d/f", Kind: watcher.Removed}, {Path: "d", Kind: watcher.Removed | dir}}, "d removed,dir"},
 		"made anew":         {[]watcher.Event{{Path: "d", Kind: watcher.Removed | dir}, {Path: "d", Kind: watcher.Created | dir}}, "d created,subtree,dir"},
 		"saved by rename": {[]watcher.Event{
 			{Path: ".f.tmp", Kind: watcher.Created}, {Path: ".f.tmp", Kind: written}, {Path: ".f.tmp", Kind: left}, {Path: "f", From: ".f.tmp", Kind: arrived},
