@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/fansync/fansync/scheduler"
 )
 
@@ -202,13 +204,16 @@ func TestDeepOfTheRoot(t *testing.T) {
 func TestPathsThatLeaveTheRoot(t *testing.T) {
 	p := newPair(t, Config{}, "")
 	write(t, filepath.Dir(p.src), "outside")
+	before := tree(t, p.dst)
 	for _, path := range []string{"../outside", "a/../../outside", "/etc/passwd", "a//b", "./a", "a/."} {
 		res := p.Send(t.Context(), scheduler.Batch{Items: []scheduler.Item{{Path: path}}, MaxDelete: -1}, nil)
 		if res.Class != scheduler.Partial || len(res.Failed) != 1 || res.Failed[0].Message != msgName {
 			t.Errorf("%q: %+v", path, res)
 		}
 	}
-	p.same()
+	if diff := cmp.Diff(before, tree(t, p.dst)); diff != "" {
+		t.Errorf("the destination changed (-before +after):\n%s", diff)
+	}
 }
 
 func TestLongList(t *testing.T) {
