@@ -162,9 +162,16 @@ func BenchmarkHold(b *testing.B) {
 	const n = 10_000
 	paths := bigPaths(n)
 	c := NewCoalescer(Config{})
-	for i := 0; b.Loop(); i++ {
-		now := int64(i) * 1000
+	now := int64(0)
+	write := func(i int) {
+		now = int64(i) * 1000
 		c.Add(watcher.Event{Path: paths[i%n], Kind: watcher.Modified, Time: now}, now)
+	}
+	for i := range n {
+		write(i)
+	}
+	for i := n; b.Loop(); i++ {
+		write(i)
 		if at, ok := c.Next(); ok && at <= now {
 			c.Flush(now, false)
 		}

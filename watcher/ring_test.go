@@ -223,16 +223,3 @@ func TestRingStress(t *testing.T) {
 		r.pop()
 	}
 }
-
-func BenchmarkRing(b *testing.B) {
-	r := newRing(1 << 12)
-	p := payload{partDir: make([]byte, 16), partName: []byte("some-file-name")}
-	b.ReportAllocs()
-	for range b.N {
-		if r.push(&slot{}, &p); r.head&255 == 0 {
-			for r.publish(); r.peek() != nil; {
-				r.pop()
-			}
-		}
-	}
-}
