@@ -31,8 +31,10 @@
 //   - What is lost is lost aloud: a full kernel queue, a full ring, a record
 //     or handle that cannot be read, a watch limit and a mount below the root
 //     each end in a Rescan with its Reason, sent after the losing has ended.
-//   - A receiver that stalls holds up the resolver, never the reader: the
-//     kernel queue stays short and other programs are not slowed down.
+//   - A receiver that stalls holds up nobody: news of the same path is folded
+//     together while it waits, up to a bound. Above that the resolver waits,
+//     never the reader: the kernel queue stays short and other programs are
+//     not slowed down.
 //   - Bits of one Event have no order, and neither has one path's last Event
 //     the last word: the kernel merges records. Only a look at the path tells.
 //   - No descriptor into the watched filesystem is kept open while waiting,

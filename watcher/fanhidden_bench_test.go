@@ -59,7 +59,7 @@ func BenchmarkFollow(b *testing.B) {
 		next(0)
 		for b.Loop() {
 			f.handle(s, p)
-			f.r.out = f.r.out[:0]
+			f.r.out.events = f.r.out.events[:0]
 		}
 	})
 }
@@ -79,7 +79,7 @@ func BenchmarkReveal(b *testing.B) {
 			f.record(unix.FAN_MODIFY, "L", key, 1)
 			for b.Loop() {
 				f.record(unix.FAN_DELETE, "L", key, 2)
-				f.r.out = f.r.out[:0]
+				f.r.out.events = f.r.out.events[:0]
 			}
 		})
 	}

@@ -175,9 +175,7 @@ func (f *feed) keyOf(name string) []byte {
 
 // taken are the Events since the last time.
 func (f *feed) taken() []Event {
-	out := f.r.out
-	f.r.out = nil
-	return out
+	return f.r.out.take(f.r.out.len())
 }
 
 // moveOut moves a new directory out of the root and returns the Events.

@@ -173,7 +173,7 @@ func TestStalledReceiverFillsTheRingNotTheKernelQueue(t *testing.T) {
 		t.Run(string(b), func(t *testing.T) {
 			root := tempRoot(t, "shm")
 			need(t, b, root)
-			p := watch(t, Config{Root: root, Backend: b, RingSlots: 64})
+			p := watch(t, Config{Root: root, Backend: b, RingSlots: 64, MaxBacklog: maxBatch})
 			const n = 3 * batches * maxBatch
 			// Nobody receives, yet all records are read. A busy machine may not
 			// let the reader run for long, so the writer stays within the

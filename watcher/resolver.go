@@ -44,8 +44,9 @@ type backend interface {
 type resolver struct {
 	w    *Watcher
 	back backend
-	// out are the Events not yet sent.
-	out []Event
+	// out are the Events not yet sent, next those about to be.
+	out  backlog
+	next []Event
 	// upTo is the newest barrier met, answered the newest one sent.
 	upTo, answered uint64
 	barrierTime    int64
@@ -74,15 +75,23 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 	for {
 		r.empty(ctx)
 		r.answer()
-		if !r.flush(ctx) || r.gone {
+		r.back.settle(Now())
+		events := r.offer()
+		if events == nil && r.gone {
 			return nil
+		}
+		wake := r.w.ring.wake
+		if r.full() {
+			wake = nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-broken:
 			return err
-		case <-r.w.ring.wake:
+		case events <- r.next:
+			r.sent()
+		case <-wake:
 		case <-r.back.due():
 			r.back.expire(Now())
 		case <-r.back.walked():
@@ -98,9 +107,14 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 	}
 }
 
-// empty handles all records at hand and sends every batch that gets full.
+// full reports whether the receiver is so far behind that records must wait in
+// the ring.
+func (r *resolver) full() bool { return r.out.len() >= r.w.cfg.MaxBacklog }
+
+// empty handles the records at hand, and now and then sends a batch meanwhile
+// if the receiver takes it at once.
 func (r *resolver) empty(ctx context.Context) {
-	for !r.gone {
+	for handled := 1; !r.gone && !r.full(); handled++ {
 		s := r.w.ring.peek()
 		if s == nil {
 			break
@@ -108,10 +122,40 @@ func (r *resolver) empty(ctx context.Context) {
 		r.one(s)
 		r.w.ring.pop()
 		r.tell()
-		if len(r.out) >= maxBatch && !r.flush(ctx) {
+		if handled%maxBatch != 0 {
+			continue
+		}
+		r.back.settle(Now())
+		select {
+		case r.offer() <- r.next:
+			r.sent()
+		case <-ctx.Done():
 			return
+		default:
 		}
 	}
+}
+
+// offer makes the next batch ready and returns where to send it: nil if there
+// is nothing to send.
+func (r *resolver) offer() chan<- []Event {
+	if len(r.next) == 0 {
+		if r.out.len() == 0 {
+			return nil
+		}
+		r.next = r.out.take(maxBatch)
+	}
+	return r.w.events
+}
+
+// sent notes that the receiver has the next batch.
+func (r *resolver) sent() {
+	c := &r.w.count
+	c.sent.Add(uint64(len(r.next)))
+	c.lag.Store(Now() - r.next[0].Time)
+	r.next = nil
+	c.backlog.Store(uint64(r.out.len()))
+	c.merged.Store(r.out.merged)
 }
 
 // one handles the slot s.
@@ -148,54 +192,17 @@ func (r *resolver) answer() {
 	}
 }
 
-// emit queues an Event, or folds it into the last one if that has the same
-// path and neither is more than a hint.
+// emit queues an Event.
 func (r *resolver) emit(ev Event) {
-	if r.gone {
-		return
+	if !r.gone {
+		r.out.add(ev)
 	}
-	const single = Moved | Barrier | Gone
-	if n := len(r.out); n > 0 {
-		last := &r.out[n-1]
-		if last.Path == ev.Path && (last.Kind|ev.Kind)&single == 0 && last.Reason == ev.Reason &&
-			(last.Kind^ev.Kind)&(Rescan|Hidden) == 0 {
-			last.Kind |= ev.Kind
-			last.Below += ev.Below
-			last.Time = min(last.Time, ev.Time)
-			return
-		}
-	}
-	r.out = append(r.out, ev)
 }
 
 // rescan queues a Rescan.
 func (r *resolver) rescan(path string, why Reason, now int64) {
 	r.w.count.rescan(why)
 	r.emit(Event{Path: path, Kind: Rescan | Dir, Reason: why, Time: now})
-}
-
-// flush sends all that is queued; it reports false if ctx ended before.
-func (r *resolver) flush(ctx context.Context) bool {
-	r.back.settle(Now())
-	if len(r.out) == 0 {
-		return true
-	}
-	for out := r.out; len(out) > 0; {
-		n := min(len(out), maxBatch)
-		batch := append(make([]Event, 0, n), out[:n]...)
-		out = out[n:]
-		select {
-		case r.w.events <- batch:
-			r.w.count.sent.Add(uint64(n))
-		case <-ctx.Done():
-			return false
-		}
-	}
-	clear(r.out)
-	if r.out = r.out[:0]; cap(r.out) > 64*maxBatch {
-		r.out = nil
-	}
-	return true
 }
 
 // ignored asks the configuration about a path.

@@ -2,12 +2,18 @@ package watcher
 
 import (
 	"sync/atomic"
+	"time"
 )
 
 // Stats are totals since New, except where they say "now".
 type Stats struct {
-	// Read counts kernel records decoded; Sent counts Events delivered.
-	Read, Sent uint64
+	// Read counts kernel records decoded, Merged the Events folded into others
+	// that waited, Sent those delivered.
+	Read, Merged, Sent uint64
+	// Backlog is the number of Events waiting for the receiver now, and Lag how
+	// long ago the oldest of the last batch delivered was read.
+	Backlog uint64
+	Lag     time.Duration
 	// Outside counts records of paths outside the root, Ignored those of
 	// excluded paths, Nameless those that name no path (a change of a link
 	// count, or of a directory that was gone when looked at).
@@ -43,7 +49,9 @@ var reasons = [...]Reason{QueueOverflow, RingFull, WatchLimit, ResolveFailed, Ne
 
 // counters is Stats while it is being written, by any of the goroutines.
 type counters struct {
-	read, sent                 atomic.Uint64
+	read, merged, sent         atomic.Uint64
+	backlog                    atomic.Uint64
+	lag                        atomic.Int64 // nanoseconds
 	outside, ignored, nameless atomic.Uint64
 	resolved, hits, misses     atomic.Uint64
 	hidden, suspected          atomic.Uint64
@@ -65,7 +73,8 @@ func (c *counters) rescan(why Reason) {
 
 func (c *counters) snapshot() Stats {
 	s := Stats{
-		Read: c.read.Load(), Sent: c.sent.Load(),
+		Read: c.read.Load(), Merged: c.merged.Load(), Sent: c.sent.Load(),
+		Backlog: c.backlog.Load(), Lag: time.Duration(c.lag.Load()),
 		Outside: c.outside.Load(), Ignored: c.ignored.Load(), Nameless: c.nameless.Load(),
 		Hidden: c.hidden.Load(), HiddenUnknown: c.suspected.Load(),
 		Resolved: c.resolved.Load(), CacheHits: c.hits.Load(), CacheMisses: c.misses.Load(),

@@ -43,6 +43,9 @@ type Config struct {
 	// holds, a power of two, at least 16. A slot takes about 120 bytes. 0
 	// means 65536.
 	RingSlots int
+	// MaxBacklog is how many Events wait at most for the receiver, about 200
+	// bytes each; above it records wait in the ring. 0 means 1<<19.
+	MaxBacklog int
 	// MaxNodes bounds the directories (inside the root or not) that fanotify
 	// remembers, about 250 bytes each; when there are more, all are forgotten
 	// and looked up again as needed. 0 means 1<<20.
@@ -70,6 +73,9 @@ func (c Config) withDefaults() Config {
 	if c.RingSlots == 0 {
 		c.RingSlots = 1 << 16
 	}
+	if c.MaxBacklog == 0 {
+		c.MaxBacklog = 1 << 19
+	}
 	if c.MaxNodes == 0 {
 		c.MaxNodes = 1 << 20
 	}
@@ -92,8 +98,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("watch backend %q: must be auto, fanotify or inotify", c.Backend)
 	case c.RingSlots < minSlots || c.RingSlots&(c.RingSlots-1) != 0:
 		return fmt.Errorf("watch ring of %d slots: must be a power of two, at least %d", c.RingSlots, minSlots)
-	case c.MaxNodes < 0 || c.Repoll < 0:
-		return fmt.Errorf("watch of %q: MaxNodes and Repoll must not be negative", c.Root)
+	case c.MaxBacklog < 0 || c.MaxNodes < 0 || c.Repoll < 0:
+		return fmt.Errorf("watch of %q: MaxBacklog, MaxNodes and Repoll must not be negative", c.Root)
 	}
 	return nil
 }
