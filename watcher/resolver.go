@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,13 +53,20 @@ type resolver struct {
 	barrierTime    int64
 	repolled       int64
 	rootTrouble    bool // already logged
+	// weigh is nil unless the backend may turn out to be the wrong one; few
+	// takes the answer to whether the root has few directories.
+	weigh *weigher
+	few   chan bool
 	// remounted and recheck are for tell.
 	remounted, recheck bool
 	gone               bool
 }
 
 func newResolver(w *Watcher) *resolver {
-	r := &resolver{w: w, repolled: Now()}
+	r := &resolver{w: w, repolled: Now(), few: make(chan bool, 1)}
+	if cfg := w.cfg; cfg.Weigh != nil && cfg.Backend == BackendAuto && w.kind == BackendFanotify {
+		r.weigh = &weigher{Weights: *cfg.Weigh, at: Now()}
+	}
 	if w.kind == BackendFanotify {
 		r.back = newFan(r)
 	} else {
@@ -69,6 +77,10 @@ func newResolver(w *Watcher) *resolver {
 
 // run is the resolver's loop. It returns nil when ctx ends or the root is gone.
 func (r *resolver) run(ctx context.Context, broken <-chan error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	defer cancel()
 	poll := time.NewTicker(pollRoot)
 	defer poll.Stop()
 	r.back.start(ctx)
@@ -99,10 +111,22 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 		case <-poll.C:
 			r.checkRoot()
 			r.tell()
-			if now := Now(); now-r.repolled >= int64(r.w.cfg.Repoll) {
+			now := Now()
+			if now-r.repolled >= int64(r.w.cfg.Repoll) {
 				r.repolled = now
 				r.back.repoll(now)
 			}
+			c := &r.w.count
+			if r.weigh != nil && r.weigh.busy(now, c.read.Load(), c.outside.Load()) {
+				most := r.weigh.Dirs
+				counting.Go(func() { r.few <- hasFewDirs(ctx, r.w.cfg.Root, most) })
+			}
+		case few := <-r.few:
+			if few {
+				return &OutsideError{Rate: r.weigh.foundRate, Share: r.weigh.foundShare}
+			}
+			// Whoever has many directories once has them for long.
+			r.weigh = nil
 		}
 	}
 }

@@ -5,44 +5,53 @@ import (
 	"time"
 )
 
-// Stats are totals since New, except where they say "now".
+// Stats are totals since New, except where they say "now". The JSON names are
+// part of the interface of `fansync status --json`.
 type Stats struct {
 	// Read counts kernel records decoded, Merged the Events folded into others
 	// that waited, Sent those delivered.
-	Read, Merged, Sent uint64
+	Read   uint64 `json:"read"`
+	Merged uint64 `json:"merged"`
+	Sent   uint64 `json:"sent"`
 	// Backlog is the number of Events waiting for the receiver now, and Lag how
 	// long ago the oldest of the last batch delivered was read.
-	Backlog uint64
-	Lag     time.Duration
+	Backlog uint64        `json:"backlog"`
+	Lag     time.Duration `json:"lag_ns"`
 	// Outside counts records of paths outside the root, Ignored those of
 	// excluded paths, Nameless those that name no path (a change of a link
 	// count, or of a directory that was gone when looked at).
-	Outside, Ignored, Nameless uint64
+	Outside  uint64 `json:"outside"`
+	Ignored  uint64 `json:"ignored"`
+	Nameless uint64 `json:"nameless"`
 	// Hidden counts the changes found of files whose changed name was gone,
 	// HiddenUnknown those of which it is not known which file it is, if any.
 	// fanotify only.
-	Hidden, HiddenUnknown uint64
+	Hidden        uint64 `json:"hidden"`
+	HiddenUnknown uint64 `json:"hidden_unknown"`
 	// Resolved counts directory handles looked up in the filesystem; CacheHits
 	// and CacheMisses count records whose directory was, or was not, known.
 	// fanotify only.
-	Resolved, CacheHits, CacheMisses uint64
+	Resolved    uint64 `json:"resolved"`
+	CacheHits   uint64 `json:"cache_hits"`
+	CacheMisses uint64 `json:"cache_misses"`
 	// Nodes is the number of directories known now.
-	Nodes uint64
+	Nodes uint64 `json:"nodes"`
 	// RingHigh is the most slots ever in use; RingDropped counts records
 	// dropped because the ring was full.
-	RingHigh, RingDropped uint64
+	RingHigh    uint64 `json:"ring_high"`
+	RingDropped uint64 `json:"ring_dropped"`
 	// Rescans counts by reason how often all of a part had to be asked for.
-	Rescans map[Reason]uint64
+	Rescans map[Reason]uint64 `json:"rescans"`
 	// Watches is the number of inotify watches now.
-	Watches uint64
+	Watches uint64 `json:"watches"`
 	// UnwatchedDirs is the number of directories not watched live now, because
 	// of a limit; their changes are found by rescans.
-	UnwatchedDirs uint64
+	UnwatchedDirs uint64 `json:"unwatched_dirs"`
 	// UnwatchedMounts are the mount points below the root that fanotify does
 	// not see now.
-	UnwatchedMounts []string
+	UnwatchedMounts []string `json:"unwatched_mounts"`
 	// Unreadable counts directories found that could not be opened.
-	Unreadable uint64
+	Unreadable uint64 `json:"unreadable"`
 }
 
 var reasons = [...]Reason{QueueOverflow, RingFull, WatchLimit, ResolveFailed, NewMount, Restarted}

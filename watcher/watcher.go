@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,10 @@ type Config struct {
 	Root string
 	// Backend to use; "" means auto.
 	Backend Backend
+	// NoModify leaves out the kernel's records of writes to open files, which
+	// cost whoever writes: a file is told once its writer closes it, truncate(2)
+	// by path and a change of the modification time alone are not told at all.
+	NoModify bool
 	// Ignore reports whether a path, relative to the root, is excluded: it is
 	// not reported, and if it is a directory neither is anything below it.
 	// Calls never overlap. nil excludes nothing.
@@ -55,6 +60,12 @@ type Config struct {
 	// to the next full second.
 	// 0 means 10s.
 	Repoll time.Duration
+	// Weigh lets Run end with an OutsideError when BackendAuto has taken
+	// fanotify and inotify turns out to be the better neighbour. nil never does.
+	Weigh *Weights
+	// Because is the reason told for the backend when it is not auto; "" says
+	// that it was asked for.
+	Because string
 	// Log takes notes; nil discards them.
 	Log *slog.Logger
 
@@ -190,10 +201,10 @@ func (w *Watcher) choose() (int, error) {
 		if fd < 0 {
 			return -1, fmt.Errorf("watch %q with fanotify: %s; use backend auto or inotify", w.cfg.Root, why)
 		}
-		w.kind, w.why = BackendFanotify, "fanotify: asked for"
+		w.kind, w.why = BackendFanotify, "fanotify: "+cmp.Or(w.cfg.Because, "asked for")
 		return fd, nil
 	case BackendInotify:
-		w.why = "inotify: asked for"
+		w.why = "inotify: " + cmp.Or(w.cfg.Because, "asked for")
 	default:
 		if len(w.mounts) > 0 {
 			w.why = fmt.Sprintf("inotify: filesystems are mounted below the root, as at %q", sortedKeys(w.mounts)[0])
@@ -259,7 +270,8 @@ func (w *Watcher) Close() {
 }
 
 // Run watches until ctx ends or the root is gone, and returns nil then. It
-// returns an error if the kernel refuses to go on. When it returns, Events is
+// returns an error if the kernel refuses to go on, and an OutsideError as
+// Config.Weigh says. When it returns, Events is
 // closed and all goroutines and descriptors are gone. Call it once.
 func (w *Watcher) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)

@@ -17,6 +17,7 @@ import (
 type mirrorFlags struct {
 	rules        []string
 	backend      string
+	modify       string
 	ssh          string
 	passwordFile string
 	rsyncOptions []string
@@ -34,6 +35,7 @@ func (m *mirrorFlags) register(cmd *cobra.Command) {
 	f.Var(&ruleFlag{&m.rules, "+ "}, "include", "take what matches this rsync `pattern`, whatever later rules say")
 	f.Var(&ruleFlag{&m.rules, ""}, "filter", "an rsync filter `rule`: \"- PATTERN\" or \"+ PATTERN\"")
 	f.StringVar(&m.backend, "backend", "auto", "how changes are heard of: auto, fanotify or inotify")
+	f.StringVar(&m.modify, "modify", "on", "whether writes to files that stay open are heard of: on or off")
 	f.StringVar(&m.ssh, "ssh", "", "the ssh `command` and its options, such as \"ssh -p 2222 -i key\"")
 	f.StringVar(&m.passwordFile, "password-file", "", "`file` with the rsync daemons' password, readable by its owner alone")
 	f.StringArrayVar(&m.rsyncOptions, "rsync-opt", nil, "a further `option` for every rsync; may be repeated")
@@ -52,7 +54,7 @@ func (m *mirrorFlags) config(src string, dests []string) (config.Config, error) 
 		return config.Config{}, fmt.Errorf("resolve %q: %w", src, err)
 	}
 	root := config.Root{
-		Path: path, Backend: m.backend, Filters: m.rules,
+		Path: path, Backend: m.backend, Modify: m.modify, Filters: m.rules,
 		Guard: config.Guard{MaxDeleteShare: m.share, MaxDeleteFiles: m.files},
 	}
 	password := m.passwordFile

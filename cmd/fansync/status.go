@@ -74,6 +74,9 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 			if root.Problem != "" {
 				fmt.Fprintf(w, "  problem: %s\n", root.Problem)
 			}
+			if s := root.Watch; s != nil && 2*s.Outside > s.Read {
+				fmt.Fprintf(w, "  %d %% of %d change records came from elsewhere on the filesystem\n", 100*s.Outside/s.Read, s.Read)
+			}
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "  REMOTE\tSTATE\tLAG\tBACKLOG\tIN FLIGHT\tFAILING\tLAST SUCCESS\tREASON")
 			for _, r := range root.Remotes {

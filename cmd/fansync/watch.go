@@ -23,6 +23,7 @@ import (
 type watchFlags struct {
 	rules   []string
 	backend string
+	modify  string
 	json    bool
 	null    bool
 	raw     bool
@@ -78,6 +79,7 @@ within --timeout. SIGUSR1 prints counters to standard error.`,
 	f.Var(&ruleFlag{&w.rules, "+ "}, "include", "take what matches this rsync `pattern`, whatever later rules say")
 	f.Var(&ruleFlag{&w.rules, ""}, "filter", "an rsync filter `rule`: \"- PATTERN\" or \"+ PATTERN\"")
 	f.StringVar(&w.backend, "backend", "auto", "how changes are heard of: auto, fanotify or inotify")
+	f.StringVar(&w.modify, "modify", "on", "whether writes to files that stay open are heard of: on or off")
 	return cmd
 }
 
@@ -87,6 +89,8 @@ func (w *watchFlags) run(cmd *cobra.Command, dirs []string) error {
 		return usageError{errors.New("name a directory to watch: fansync watch DIR [DIR...]; see fansync watch --help")}
 	case w.json && w.null:
 		return usageError{errors.New("--json and --null: choose one")}
+	case w.modify != "on" && w.modify != "off":
+		return usageError{fmt.Errorf("--modify %q: write on or off", w.modify)}
 	case w.timeout < 0:
 		return usageError{fmt.Errorf("--timeout %s: give a time above 0", w.timeout)}
 	}
@@ -143,7 +147,7 @@ func (w *watchFlags) open(dirs []string, log *slog.Logger) (trees []*tree, err e
 		}
 		own := ownFiles(path)
 		ignore := func(path string, isDir bool) bool { return slices.Contains(own, path) || rules.Excluded(path, isDir) }
-		cfg := watcher.Config{Root: path, Backend: watcher.Backend(w.backend), Ignore: ignore, Log: log}
+		cfg := watcher.Config{Root: path, Backend: watcher.Backend(w.backend), NoModify: w.modify == "off", Ignore: ignore, Log: log}
 		if err := cfg.Validate(); err != nil {
 			return trees, usageError{err}
 		}

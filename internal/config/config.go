@@ -34,6 +34,10 @@ type Root struct {
 	// Backend is how changes are heard of: "fanotify", "inotify", or "auto"
 	// for the best one that works here. Empty means "auto".
 	Backend string `toml:"backend,omitempty"`
+	// Modify says whether writes to files that stay open are heard of: "on", or
+	// "off" for a filesystem that is written to so much that it costs too much.
+	// Empty means "on".
+	Modify string `toml:"modify,omitempty"`
 	// HiddenWrites says what is done when a file may have been changed under a
 	// name that was gone before anybody looked, and it is not known which file:
 	// "search" looks for it, when a flush asks and else rarely in the

@@ -25,6 +25,7 @@ var full = Config{
 	Roots: []Root{{
 		Path:         "/srv/www",
 		Backend:      "inotify",
+		Modify:       "off",
 		HiddenWrites: "ignore",
 		Filters:      []string{"+ /keep/", "- *.tmp", "-  leading blank"},
 		Exclude:      []string{"*.bak", "/cache/"},
@@ -129,6 +130,7 @@ func TestWithDefaults(t *testing.T) {
 		Roots: []Root{{
 			Path:         "/srv/www",
 			Backend:      "auto",
+			Modify:       "on",
 			HiddenWrites: "search",
 			Guard:        Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
 			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000}},

@@ -29,6 +29,7 @@ func (r Root) withDefaults() Root {
 		r.Path = filepath.Clean(r.Path)
 	}
 	r.Backend = cmp.Or(r.Backend, "auto")
+	r.Modify = cmp.Or(r.Modify, "on")
 	r.HiddenWrites = cmp.Or(r.HiddenWrites, "search")
 	r.Guard.MaxDeleteShare = cmp.Or(r.Guard.MaxDeleteShare, 0.5)
 	r.Guard.MaxDeleteFiles = cmp.Or(r.Guard.MaxDeleteFiles, 1000)

@@ -92,6 +92,9 @@ func (v *validation) root(key string, r Root, check Checker) {
 	default:
 		v.add(key+".backend", `root %q: backend %q is not known; write "auto", "fanotify" or "inotify"`, r.Path, r.Backend)
 	}
+	if r.Modify != "on" && r.Modify != "off" {
+		v.add(key+".modify", `root %q: modify %q is not known; write "on" or "off"`, r.Path, r.Modify)
+	}
 	if r.HiddenWrites != "search" && r.HiddenWrites != "ignore" {
 		v.add(key+".hidden_writes", `root %q: hidden_writes %q is not known; write "search" or "ignore"`, r.Path, r.HiddenWrites)
 	}

@@ -91,12 +91,26 @@ func CheckRemote(root config.Root, r config.Remote) error {
 // hiddenIgnored is the warning of hidden_writes = "ignore".
 const hiddenIgnored = "hidden writes are ignored: a file that was changed under a name that is gone stays old at the remotes until it changes again, or everything is compared"
 
+// modifyOff is the warning of modify = "off".
+const modifyOff = "writes to open files are not heard of: a file goes when its writer closes it, and one that never closes, a truncate by path or a change of times alone waits until everything is compared"
+
+// rootWarnings are what is allowed for a root but weakens its mirrors.
+func rootWarnings(root config.Root) (all []string) {
+	if root.HiddenWrites == "ignore" {
+		all = append(all, hiddenIgnored)
+	}
+	if root.Modify == "off" {
+		all = append(all, modifyOff)
+	}
+	return all
+}
+
 // Warnings are what is allowed in conf but weakens a mirror, one line each.
 func Warnings(conf config.Config) []string {
 	var all []string
 	for _, root := range conf.WithDefaults().Roots {
-		if root.HiddenWrites == "ignore" {
-			all = append(all, fmt.Sprintf("root %q: %s", root.Path, hiddenIgnored))
+		for _, w := range rootWarnings(root) {
+			all = append(all, fmt.Sprintf("root %q: %s", root.Path, w))
 		}
 		for _, m := range root.Remotes {
 			s, err := sender(root, m, Options{}, nil, nil)

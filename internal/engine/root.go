@@ -33,6 +33,8 @@ type root struct {
 	log    *slog.Logger
 	filter *filter.Filter
 	sched  *scheduler.Scheduler
+	// outside is why auto does not try fanotify again. Only sessions use it.
+	outside *watcher.OutsideError
 
 	mu      sync.Mutex
 	guard   *guard.Root      // nil until the root has been found
@@ -64,8 +66,8 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 	if r.engine.opts.Events != nil {
 		cfg.Events = r.engine.opts.Events(r.conf.Path)
 	}
-	if r.conf.HiddenWrites == "ignore" {
-		r.log.Warn("option weakens the mirror", "warning", hiddenIgnored)
+	for _, w := range rootWarnings(r.conf) {
+		r.log.Warn("option weakens the mirror", "warning", w)
 	}
 	for _, m := range r.conf.Remotes {
 		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))
@@ -158,6 +160,10 @@ func (r *root) sessions(ctx context.Context, changes chan<- coalesce.Change) err
 	for r.find(ctx) {
 		r.sched.Pause("watches are being set up")
 		if err := r.session(ctx, changes); err != nil {
+			if errors.As(err, &r.outside) {
+				r.log.Warn("watch backend changes, and everything is compared again", "reason", r.outside)
+				continue
+			}
 			if r.engine.opts.Strict && !r.watched {
 				return err
 			}

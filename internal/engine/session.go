@@ -27,8 +27,13 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 			return err
 		}
 	}
+	weights := watcher.DefaultWeights()
 	cfg := watcher.Config{
-		Root: path, Backend: watcher.Backend(r.conf.Backend), Ignore: r.filter.Excluded, Log: r.engine.log,
+		Root: path, Backend: watcher.Backend(r.conf.Backend), NoModify: r.conf.Modify == "off",
+		Ignore: r.filter.Excluded, Weigh: &weights, Log: r.engine.log,
+	}
+	if r.outside != nil {
+		cfg.Backend, cfg.Because = watcher.BackendInotify, r.outside.Error()
 	}
 	if r.engine.opts.Watch != nil {
 		r.engine.opts.Watch(&cfg)
