@@ -16,6 +16,11 @@
 //     ignored, and sends the Events. With inotify a few walkers that arm many
 //     directories at once share the directory tree with it under one mutex.
 //
+// A mark does not cover what is mounted below the root. With fanotify each
+// filesystem mounted there gets a branch: a Watcher of its own, inotify if it
+// must be, run by goroutines of its own, whose Events the root's resolver
+// passes on. With inotify directories are directories, wherever they lie.
+//
 // Invariants:
 //
 //   - Every change below the root made after Ready is reported: as an Event
@@ -29,14 +34,17 @@
 //     has left is told as Hidden, or that there is one: the lost name leads
 //     nobody to the file any more.
 //   - What is lost is lost aloud: a full kernel queue, a full ring, a record
-//     or handle that cannot be read, a watch limit and a mount below the root
-//     each end in a Rescan with its Reason, sent after the losing has ended.
+//     or handle that cannot be read, a watch limit, and a mount below the root
+//     that comes, goes or cannot be watched (as proc) each end in a Rescan
+//     with its Reason, sent after the losing has ended.
+//   - A barrier is answered when the root and all branches have met it; one
+//     that ends or cannot be watched owes nothing.
 //   - A receiver that stalls holds up nobody: news of the same path is folded
 //     together while it waits, up to a bound. Above that the resolver waits,
 //     never the reader: the kernel queue stays short and other programs are
 //     not slowed down.
 //   - Bits of one Event have no order, and neither has one path's last Event
 //     the last word: the kernel merges records. Only a look at the path tells.
-//   - No descriptor into the watched filesystem is kept open while waiting,
-//     so it can be unmounted at any time.
+//   - No descriptor into a watched filesystem is kept open while waiting, so
+//     each can be unmounted at any time.
 package watcher

@@ -27,8 +27,10 @@ type fan struct {
 	// left is when the last directory went out of sight that was not yet swept
 	// for, or 0.
 	left int64
-	// blind are the mount points below the root, which the mark does not cover.
-	blind []string
+	// branches are the mounts below the root, which the mark does not cover.
+	branches *branches
+	// moved: a directory that may hold a mount point was renamed.
+	moved bool
 
 	key, up     handleBuf
 	link, again []byte
@@ -42,12 +44,12 @@ func newFan(r *resolver) *fan {
 		nodes: newFanNodes(r.w.id.handle, r.w.cfg.MaxNodes, &r.w.count),
 		link:  make([]byte, unix.PathMax), again: make([]byte, unix.PathMax),
 	}
-	f.see(sortedKeys(r.w.mounts))
+	f.branches = newBranches(f)
 	return f
 }
 
-// start has nothing to arm: the mark stands since New.
-func (f *fan) start(context.Context) { close(f.r.w.ready) }
+// start has nothing to arm but the branches: the mark stands since New.
+func (f *fan) start(ctx context.Context) { f.branches.start(ctx) }
 
 // handle turns a record into Events.
 func (f *fan) handle(s *slot, p payload) {
@@ -126,6 +128,9 @@ func (f *fan) renamed(s *slot, p payload) {
 		f.nodes.renamed(p[partChild], from.in, to.in)
 	}
 	f.tellRename(s, from, to, isDir)
+	if isDir && (to.in && !from.in || len(f.r.w.mounts) > 0 && (from.in || from.dead || to.dead)) {
+		f.moved = true // that makes no mark in the mount table
+	}
 	if !isDir {
 		f.followMove(s, p, from, to)
 	}
@@ -219,34 +224,11 @@ func (f *fan) lost(why Reason, now int64) {
 	f.r.rescan("", why, now)
 }
 
-// mounted reports the paths where something was mounted or unmounted.
-func (f *fan) mounted(changed, all []string, now int64) {
-	f.see(all)
-	for _, path := range changed {
-		if !f.r.ignored(path, true) {
-			f.r.rescan(path, NewMount, now)
-		}
-	}
-}
+// mounted follows what was mounted or unmounted.
+func (f *fan) mounted(changed, _ []string, now int64) { f.branches.changed(changed, now) }
 
-// see takes note of the mounts below the root, which the mark does not cover.
-func (f *fan) see(all []string) {
-	f.blind = all
-	f.r.w.count.mounts.Store(&all)
-	if len(all) > 0 {
-		f.r.w.cfg.Log.Warn("filesystems mounted below the root are not watched live, only rescanned; backend inotify would watch them",
-			"root", f.r.w.cfg.Root, "mounts", all, "every", f.r.w.cfg.Repoll)
-	}
-}
-
-// repoll asks for what the mark does not cover.
-func (f *fan) repoll(now int64) {
-	for _, path := range f.blind {
-		if !f.r.ignored(path, true) {
-			f.r.rescan(path, NewMount, now)
-		}
-	}
-}
+// repoll asks for what is not watched live.
+func (f *fan) repoll(now int64) { f.branches.repoll(now) }
 
 // remounted marks the filesystem again: the old mark went with the old mount.
 func (f *fan) remounted(now int64) {
@@ -266,6 +248,10 @@ func (f *fan) settle(now int64) {
 	if f.left != 0 {
 		f.sweep(f.left)
 	}
+	if f.moved {
+		f.moved = false
+		f.r.checkMounts(now)
+	}
 	f.closeRoot()
 	if f.unresolved {
 		f.unresolved = false
@@ -273,12 +259,18 @@ func (f *fan) settle(now int64) {
 	}
 }
 
-func (f *fan) settled() bool           { return true }
-func (f *fan) due() <-chan time.Time   { return nil }
-func (f *fan) expire(int64)            {}
-func (f *fan) walked() <-chan struct{} { return nil }
-func (f *fan) finish(int64)            {}
-func (f *fan) stop()                   { f.closeRoot() }
+func (f *fan) settled() bool         { return f.branches.settled() }
+func (f *fan) due() <-chan time.Time { return nil }
+func (f *fan) expire(int64)          {}
+
+// walked and finish tell of the branches.
+func (f *fan) walked() <-chan struct{} { return f.branches.woken }
+func (f *fan) finish(now int64)        { f.branches.receive(now) }
+
+func (f *fan) stop() {
+	f.closeRoot()
+	f.branches.going.Wait()
+}
 
 // base is the last name of a path.
 func base(path []byte) []byte { return path[bytes.LastIndexByte(path, '/')+1:] }

@@ -44,6 +44,42 @@ func parseMounts(table []byte, root string) map[string]int {
 	return below
 }
 
+// filesystemAt names the type of what was mounted last at path, or "" if it is
+// not a mount point. It does not touch the filesystem.
+func filesystemAt(path string) (string, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", fmt.Errorf("read mount table: %w", err)
+	}
+	return parseType(b, path), nil
+}
+
+// parseType takes the mount table apart: the type follows a field "-".
+func parseType(table []byte, path string) (fs string) {
+	for line := range bytes.Lines(table) {
+		f := bytes.Fields(line)
+		if len(f) < 5 || unescapeMount(string(f[4])) != path {
+			continue
+		}
+		if i := slices.IndexFunc(f, func(b []byte) bool { return string(b) == "-" }); i >= 0 && i+1 < len(f) {
+			fs = string(f[i+1])
+		}
+	}
+	return fs
+}
+
+// synthetic reports whether the files of a type of filesystem are the kernel's
+// or a mounter's doing: watching them tells nothing, and may set things off.
+func synthetic(fs string) bool {
+	switch fs {
+	case "proc", "sysfs", "devpts", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs", "bpf", "pstore",
+		"efivarfs", "mqueue", "configfs", "selinuxfs", "smackfs", "binfmt_misc", "autofs", "rpc_pipefs", "nfsd",
+		"nsfs", "fusectl", "functionfs", "resctrl":
+		return true
+	}
+	return false
+}
+
 // unescapeMount undoes the octal escapes of blank, tab, newline and backslash.
 func unescapeMount(s string) string {
 	if !strings.Contains(s, `\`) {

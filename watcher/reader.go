@@ -124,6 +124,9 @@ func (r *reader) run() error {
 		}
 		// Asked before the drain, so answered by it.
 		asked := r.asked.Load()
+		if asked != r.answered && !mounts {
+			mounts = r.mountsChanged()
+		}
 		if readable || asked != r.answered {
 			if r.hold != nil {
 				r.hold()
@@ -145,6 +148,15 @@ func (r *reader) run() error {
 		r.count.ringDropped.Store(r.ring.dropped)
 		r.count.ringHigh.Store(r.ring.high)
 	}
+}
+
+// mountsChanged looks whether the mount table has changed since epoll was told:
+// to look takes the sign away.
+func (r *reader) mountsChanged() bool {
+	fds := [1]unix.PollFd{{Fd: int32(r.mounts), Events: unix.POLLPRI}}
+	var now unix.Timespec
+	n, err := unix.Ppoll(fds[:], &now, nil)
+	return err == nil && n > 0 // it fails only if there is nothing to tell
 }
 
 // clearEvent resets the eventfd.

@@ -108,6 +108,7 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 			r.back.expire(Now())
 		case <-r.back.walked():
 			r.back.finish(Now())
+			r.tell()
 		case <-poll.C:
 			r.checkRoot()
 			r.tell()
@@ -205,12 +206,17 @@ func (r *resolver) one(s *slot) {
 	}
 }
 
-// answer sends the barriers met, unless a walk must be over first.
+// answer sends the barriers met, unless a walk must be over first, or branches
+// must meet theirs.
 func (r *resolver) answer() {
-	if r.answered == r.upTo || !r.back.settled() {
-		return
+	if r.answered != r.upTo && r.back.settled() {
+		r.answerTo(r.upTo)
 	}
-	for r.answered < r.upTo {
+}
+
+// answerTo sends the barriers up to id.
+func (r *resolver) answerTo(id uint64) {
+	for r.answered < id {
 		r.answered++
 		r.emit(Event{Kind: Barrier, Barrier: r.answered, Time: r.barrierTime})
 	}

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Stats are totals since New, except where they say "now". The JSON names are
-// part of the interface of `fansync status --json`.
+// Stats are totals since New, except where they say "now". All but Sent
+// include what is mounted below the root and watched by itself. The JSON names
+// are part of the interface of `fansync status --json`.
 type Stats struct {
 	// Read counts kernel records decoded, Merged the Events folded into others
 	// that waited, Sent those delivered.
@@ -47,8 +48,8 @@ type Stats struct {
 	// UnwatchedDirs is the number of directories not watched live now, because
 	// of a limit; their changes are found by rescans.
 	UnwatchedDirs uint64 `json:"unwatched_dirs"`
-	// UnwatchedMounts are the mount points below the root that fanotify does
-	// not see now.
+	// UnwatchedMounts are the mount points below the root that cannot be
+	// watched live now, only rescanned.
 	UnwatchedMounts []string `json:"unwatched_mounts"`
 	// Unreadable counts directories found that could not be opened.
 	Unreadable uint64 `json:"unreadable"`

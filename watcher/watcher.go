@@ -21,8 +21,9 @@ type Backend string
 const (
 	// BackendAuto takes fanotify if it works for the root, else inotify.
 	BackendAuto Backend = "auto"
-	// BackendFanotify watches the whole filesystem with one mark. It needs
-	// CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH and a filesystem with file handles.
+	// BackendFanotify watches the whole filesystem with one mark, and each one
+	// mounted below the root as BackendAuto would. It needs CAP_SYS_ADMIN,
+	// CAP_DAC_READ_SEARCH and a filesystem with file handles.
 	BackendFanotify Backend = "fanotify"
 	// BackendInotify watches every directory by itself. It needs no
 	// privileges, but one watch (about 1.3 KB of kernel memory) per directory.
@@ -56,8 +57,8 @@ type Config struct {
 	// and looked up again as needed. 0 means 1<<20.
 	MaxNodes int
 	// Repoll is how often a Rescan is sent for the parts that cannot be
-	// watched live (watch limit reached, filesystem mounted below the root),
-	// to the next full second.
+	// watched live (watch limit reached, a filesystem such as proc mounted
+	// below the root), to the next full second.
 	// 0 means 10s.
 	Repoll time.Duration
 	// Weigh lets Run end with an OutsideError when BackendAuto has taken
@@ -138,6 +139,7 @@ type Watcher struct {
 	ready  chan struct{}
 	count  counters
 	asked  atomic.Uint64
+	kids   kids
 
 	// mu guards the reader's descriptors against use after close.
 	mu     sync.Mutex
@@ -145,8 +147,9 @@ type Watcher struct {
 }
 
 // New chooses a backend and opens its descriptors. With fanotify everything
-// changed from then on is reported, with inotify everything changed after
-// Ready. The Watcher must be Run, or closed.
+// changed from then on in the root's filesystem is reported; with inotify, and
+// in what is mounted below the root, everything changed after Ready. The
+// Watcher must be Run, or closed.
 func New(cfg Config) (*Watcher, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -168,14 +171,16 @@ func New(cfg Config) (*Watcher, error) {
 	} else {
 		unix.Close(fd)
 	}
-	if w.mounts, err = mountsBelow(cfg.Root); err != nil {
-		return nil, err
-	}
 	group, err := w.choose()
 	if err != nil {
 		return nil, err
 	}
 	if w.reader, err = newReader(group); err != nil {
+		return nil, err
+	}
+	// The reader is told of what is mounted later.
+	if w.mounts, err = mountsBelow(cfg.Root); err != nil {
+		w.reader.close()
 		return nil, err
 	}
 	w.ring = newRing(cfg.RingSlots)
@@ -206,10 +211,6 @@ func (w *Watcher) choose() (int, error) {
 	case BackendInotify:
 		w.why = "inotify: " + cmp.Or(w.cfg.Because, "asked for")
 	default:
-		if len(w.mounts) > 0 {
-			w.why = fmt.Sprintf("inotify: filesystems are mounted below the root, as at %q", sortedKeys(w.mounts)[0])
-			break
-		}
 		fd, why := openFanotify(w.cfg)
 		if fd >= 0 {
 			w.kind, w.why = BackendFanotify, "fanotify: works here"
@@ -239,7 +240,11 @@ func (w *Watcher) Events() <-chan []Event { return w.events }
 func (w *Watcher) Ready() <-chan struct{} { return w.ready }
 
 // Stats returns the totals up to now. Any goroutine may call it.
-func (w *Watcher) Stats() Stats { return w.count.snapshot() }
+func (w *Watcher) Stats() Stats {
+	s := w.count.snapshot()
+	w.kids.into(&s)
+	return s
+}
 
 // Barrier asks for an Event with Kind Barrier and the number returned, which
 // will follow all Events of changes made before the call, but not before Ready.
