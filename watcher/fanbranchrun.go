@@ -29,7 +29,7 @@ func (t *branches) config(path string) Config {
 	cfg.Root = strings.TrimSuffix(own.Root, "/") + "/" + path
 	cfg.Backend = BackendAuto
 	cfg.RingSlots = min(cfg.RingSlots, branchSlots)
-	cfg.hold = nil
+	cfg.hold, cfg.Weigh = nil, nil
 	if ignore := own.Ignore; ignore != nil {
 		cfg.Ignore = func(below string, isDir bool) bool { return ignore(path+"/"+below, isDir) }
 	}
@@ -88,6 +88,8 @@ func openBranch(cfg Config) (*Watcher, branchState, error) {
 		return nil, blind, fmt.Errorf("look at mount point: %w", err)
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return nil, blind, fmt.Errorf("a file is mounted: %w", errNotLive)
+	case cfg.noBranch != nil && cfg.noBranch.Load():
+		return nil, blind, unix.EMFILE
 	}
 	w, err := New(cfg)
 	return w, blind, err

@@ -39,6 +39,7 @@ func (k *kids) into(s *Stats) {
 	for w, path := range k.live {
 		one := w.Stats()
 		s.addTotals(&one)
+		s.Backlog += one.Backlog
 		s.Nodes += one.Nodes
 		s.Watches += one.Watches
 		s.UnwatchedDirs += one.UnwatchedDirs
@@ -52,6 +53,7 @@ func (k *kids) into(s *Stats) {
 // addTotals adds all of b that never shrinks, but Sent.
 func (s *Stats) addTotals(b *Stats) {
 	s.Read += b.Read
+	s.Merged += b.Merged
 	s.Outside += b.Outside
 	s.Ignored += b.Ignored
 	s.Nameless += b.Nameless
