@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,13 +17,32 @@ type dirent struct {
 	isDir bool
 }
 
+// dirFlags opens a directory for listing; a symbolic link at the end of its path
+// is not followed.
+const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+
 // openDir opens a directory for listing; a symbolic link at the end of path
 // is not followed.
 func openDir(path string) (int, error) {
 	for {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+		fd, err := unix.Open(path, dirFlags, 0)
 		if !errors.Is(err, unix.EINTR) {
 			return fd, err
+		}
+	}
+}
+
+// openDirBytes is openDir for an absolute path that ends with NUL, without an
+// allocation.
+func openDirBytes(path []byte) (int, error) {
+	for {
+		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, 0, uintptr(unsafe.Pointer(&path[0])), dirFlags|unix.O_LARGEFILE, 0, 0, 0)
+		switch errno {
+		case 0:
+			return int(fd), nil
+		case unix.EINTR:
+		default:
+			return -1, errno
 		}
 	}
 }
@@ -30,25 +50,47 @@ func openDir(path string) (int, error) {
 // list appends the entries of the open directory fd to out, or only the
 // directories among them. buf is scratch.
 func list(fd int, buf []byte, dirsOnly bool, out []dirent) ([]dirent, error) {
+	err := eachDirent(fd, buf, func(name []byte, isDir bool) {
+		if isDir || !dirsOnly {
+			out = append(out, dirent{name: string(name), isDir: isDir})
+		}
+	})
+	return out, err
+}
+
+// listDirs appends the names of the directories in the open directory fd to out,
+// before each a byte for its length. buf is scratch.
+func listDirs(fd int, buf, out []byte) ([]byte, error) {
+	err := eachDirent(fd, buf, func(name []byte, isDir bool) {
+		if isDir {
+			out = append(append(out, byte(len(name))), name...)
+		}
+	})
+	return out, err
+}
+
+// eachDirent calls f for each entry of the open directory fd. buf is scratch,
+// and where the names are.
+func eachDirent(fd int, buf []byte, f func(name []byte, isDir bool)) error {
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n <= 0 {
-			return out, err
+			return err
 		}
-		out = parseDirents(fd, buf[:n], dirsOnly, out)
+		parseDirents(fd, buf[:n], f)
 	}
 }
 
 // parseDirents takes apart linux_dirent64 records: ino u64 | off s64 |
 // reclen u16 | type u8 | name NUL.
-func parseDirents(fd int, b []byte, dirsOnly bool, out []dirent) []dirent {
+func parseDirents(fd int, b []byte, f func(name []byte, isDir bool)) {
 	for len(b) >= 19 {
 		n := int(binary.NativeEndian.Uint16(b[16:]))
 		if n < 19 || n > len(b) {
-			return out
+			return
 		}
 		name := b[19:n]
 		if end := bytes.IndexByte(name, 0); end >= 0 {
@@ -56,7 +98,8 @@ func parseDirents(fd int, b []byte, dirsOnly bool, out []dirent) []dirent {
 		}
 		typ := b[18]
 		b = b[n:]
-		if len(name) == 0 || string(name) == "." || string(name) == ".." {
+		// The kernel has no longer names, and the walkers no room for them.
+		if len(name) == 0 || len(name) > 255 || string(name) == "." || string(name) == ".." {
 			continue
 		}
 		isDir := typ == unix.DT_DIR
@@ -66,11 +109,8 @@ func parseDirents(fd int, b []byte, dirsOnly bool, out []dirent) []dirent {
 				isDir = st.Mode&unix.S_IFMT == unix.S_IFDIR
 			}
 		}
-		if isDir || !dirsOnly {
-			out = append(out, dirent{name: string(name), isDir: isDir})
-		}
+		f(name, isDir)
 	}
-	return out
 }
 
 // join puts a name below a relative directory.
@@ -79,4 +119,12 @@ func join(dir, name string) string {
 		return name
 	}
 	return dir + "/" + name
+}
+
+// joinBytes is join, with one allocation.
+func joinBytes(dir string, name []byte) string {
+	if dir == "" {
+		return string(name)
+	}
+	return dir + "/" + string(name)
 }

@@ -29,7 +29,7 @@ type half struct {
 	from   string
 	time   int64
 	// node is the directory's, unlinked.
-	node *inoNode
+	node inoRef
 }
 
 // ino is the inotify backend.
@@ -47,12 +47,12 @@ type ino struct {
 	ctx    context.Context
 	walk   *walk
 	done   chan struct{} // the walk has ended
-	walkNo uint64
+	walkNo uint32
 	again  []Reason // why another walk must follow
 	ready  sync.Once
 
 	// newBlind are the directories whose first Rescan is due.
-	newBlind []*inoNode
+	newBlind []inoRef
 	// Already logged:
 	saidLimit, saidNoRight bool
 	buf                    []byte
@@ -74,8 +74,8 @@ func (b *ino) handle(s *slot, p payload) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	mask := uint32(s.mask)
-	n := b.tree.wds[s.wd]
-	if n == nil {
+	n := b.tree.watched(s.wd)
+	if n == 0 {
 		// A watch given back, whose directory is gone or reported as a whole.
 		b.r.w.count.outside.Add(1)
 		return
@@ -90,8 +90,7 @@ func (b *ino) handle(s *slot, p payload) {
 		return
 	}
 	kind := inoKind(mask)
-	name := string(p[partName])
-	if name == "" {
+	if len(p[partName]) == 0 {
 		b.r.emit(Event{Path: dir, Kind: kind | Dir, Time: s.time})
 		return
 	}
@@ -99,7 +98,8 @@ func (b *ino) handle(s *slot, p payload) {
 		// It may as well be a file of that very name, so the name is told too.
 		b.r.emit(Event{Path: dir, Kind: Children | Dir, Time: s.time})
 	}
-	path := join(dir, name)
+	path := joinBytes(dir, p[partName])
+	name := path[len(path)-len(p[partName]):]
 	if b.r.ignored(path, kind.has(Dir)) {
 		b.r.w.count.ignored.Add(1)
 		return
@@ -120,29 +120,28 @@ func (b *ino) handle(s *slot, p payload) {
 }
 
 // dirChanged follows a directory that came, went, or may have become readable.
-func (b *ino) dirChanged(parent *inoNode, name string, kind Kind, now int64) {
-	switch kid := parent.kids[name]; {
+func (b *ino) dirChanged(parent inoID, name string, kind Kind, now int64) {
+	switch kid := b.tree.kid(parent, name); {
 	case kind.has(Created):
 		b.arm(parent, name, armFresh, now)
 	case kind.has(Removed):
-		if kid != nil {
+		if kid != 0 {
 			b.tree.drop(kid)
 		}
-	case kind.has(Attrib) && kid == nil:
+	case kind.has(Attrib) && kid == 0:
 		b.arm(parent, name, armFresh, now)
 	}
 }
 
 // self handles what a watch tells of its own directory. All but the root's is
 // known from the parent, and may come long after the name was taken anew.
-func (b *ino) self(n *inoNode, mask uint32) {
-	if n == b.tree.root {
+func (b *ino) self(n inoID, mask uint32) {
+	if n == inoRoot {
 		if b.r.checkRoot(); b.r.gone {
 			return
 		}
 		if mask&unix.IN_IGNORED != 0 {
-			delete(b.tree.wds, n.wd)
-			n.wd = 0
+			b.tree.unbind(n)
 			b.lostLocked(Restarted)
 		}
 		return
@@ -161,7 +160,7 @@ func (b *ino) self(n *inoNode, mask uint32) {
 
 // movedFrom reports the first half of a rename. A directory's watches stay for
 // a while: it has most likely moved inside the root.
-func (b *ino) movedFrom(parent *inoNode, name, path string, s *slot, kind Kind) {
+func (b *ino) movedFrom(parent inoID, name, path string, s *slot, kind Kind) {
 	b.r.emit(Event{Path: path, Kind: kind, Time: s.time})
 	h := half{cookie: s.cookie, from: path, time: s.time}
 	if kind.has(Dir) {
@@ -178,7 +177,7 @@ func (b *ino) movedFrom(parent *inoNode, name, path string, s *slot, kind Kind) 
 }
 
 // movedTo reports the second half of a rename, or what was moved in.
-func (b *ino) movedTo(parent *inoNode, name, path string, s *slot, kind Kind) {
+func (b *ino) movedTo(parent inoID, name, path string, s *slot, kind Kind) {
 	ev := Event{Path: path, Kind: kind, Time: s.time}
 	i := len(b.halves) - 1
 	for i >= 0 && b.halves[i].cookie != s.cookie {
@@ -193,7 +192,7 @@ func (b *ino) movedTo(parent *inoNode, name, path string, s *slot, kind Kind) {
 	b.r.emit(ev)
 	if kind.has(Dir) {
 		b.arm(parent, name, armMoved, s.time)
-	} else if kid := parent.kids[name]; kid != nil {
+	} else if kid := b.tree.kid(parent, name); kid != 0 {
 		b.tree.drop(kid)
 	}
 	if i >= 0 {
@@ -207,33 +206,34 @@ func (b *ino) movedTo(parent *inoNode, name, path string, s *slot, kind Kind) {
 // left unlinks the directory that went from (parent, name), unless the one
 // known there is another that has come since: with an exchange, or when names
 // were listed before the records of their coming were read, it is.
-func (b *ino) left(parent *inoNode, name, path string, now int64) *inoNode {
-	kid := parent.kids[name]
-	if kid == nil {
-		return nil
+func (b *ino) left(parent inoID, name, path string, now int64) inoRef {
+	kid := b.tree.kid(parent, name)
+	if kid == 0 {
+		return inoRef{}
 	}
 	fd, err := openDir(b.abs(path))
 	if err != nil {
 		b.tree.unlink(kid)
-		return kid
+		return b.tree.ref(kid)
 	}
 	wd, err := b.watch(fd)
 	unix.Close(fd)
-	if err == nil && wd == kid.wd {
-		return nil
+	if err == nil && wd == b.tree.node(kid).wd {
+		return inoRef{}
 	}
 	b.tree.unlink(kid)
-	if err != nil || b.tree.wds[wd] == nil {
+	ref := b.tree.ref(kid)
+	if err != nil || b.tree.watched(wd) == 0 {
 		b.arm(parent, name, armFresh, now)
 	}
-	return kid
+	return ref
 }
 
 // giveUp ends the wait for a half's other half: a directory that was not found
 // elsewhere moved out, and its watches are given back.
 func (b *ino) giveUp(h half) {
-	if h.node != nil && h.node.parent == nil {
-		b.tree.drop(h.node)
+	if n := b.tree.at(h.node); n != 0 && b.tree.node(n).parent == 0 {
+		b.tree.drop(n)
 	}
 }
 
@@ -276,13 +276,9 @@ func inoKind(mask uint32) (k Kind) {
 // counts brings the totals of now up to date.
 func (b *ino) counts() {
 	c := &b.r.w.count
-	c.watches.Store(uint64(len(b.tree.wds)))
-	c.nodes.Store(uint64(len(b.tree.wds) + len(b.tree.blind)))
-	var blind uint64
-	for n := range b.tree.blind {
-		blind += 1 + n.below
-	}
-	c.unwatched.Store(blind)
+	c.watches.Store(uint64(b.tree.wds.n))
+	c.nodes.Store(uint64(b.tree.wds.n + len(b.tree.blind)))
+	c.unwatched.Store(b.tree.unwatched)
 }
 
 func (b *ino) settle(int64) {}
@@ -296,8 +292,8 @@ func (b *ino) mounted(changed, _ []string, now int64) {
 			continue
 		}
 		dir, name := splitLast(path)
-		if parent := b.tree.find(dir); parent != nil {
-			if kid := parent.kids[name]; kid != nil {
+		if parent := b.tree.find(dir); parent != 0 {
+			if kid := b.tree.kid(parent, name); kid != 0 {
 				b.tree.drop(kid)
 			}
 			b.arm(parent, name, armMoved, now)

@@ -23,20 +23,21 @@ const (
 const maxFound = 4096
 
 type armJob struct {
-	parent *inoNode
+	parent inoRef
 	name   string
 	mode   armMode
 }
 
 // arm watches the directory at (parent, name) and all below it: first it adds
 // the watch, then it lists. The caller holds mu.
-func (b *ino) arm(parent *inoNode, name string, mode armMode, now int64) {
-	stack := []armJob{{parent, name, mode}}
+func (b *ino) arm(parent inoID, name string, mode armMode, now int64) {
+	stack := []armJob{{b.tree.ref(parent), name, mode}}
 	found := 0
 	for len(stack) > 0 && b.ctx.Err() == nil {
 		j := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		dir, ok := b.tree.path(j.parent)
+		parent := b.tree.at(j.parent)
+		dir, ok := b.tree.path(parent)
 		if !ok {
 			continue
 		}
@@ -46,15 +47,21 @@ func (b *ino) arm(parent *inoNode, name string, mode armMode, now int64) {
 		}
 		fd, err := openDir(b.abs(path))
 		if err != nil {
-			b.refused(j.parent, j.name, path, err)
+			b.refused(parent, j.name, path, err)
 			continue
 		}
-		n, before := b.adopt(j.parent, j.name, path, fd)
-		if n == nil {
+		wd, err := b.watch(fd)
+		if err != nil {
+			b.refused(parent, j.name, path, err)
 			unix.Close(fd)
 			continue
 		}
-		if before == placeSame && n.listed && j.mode == armFresh {
+		n, before := b.adopt(parent, j.name, wd)
+		if n == 0 {
+			unix.Close(fd)
+			continue
+		}
+		if before == placeSame && b.tree.node(n).listed && j.mode == armFresh {
 			unix.Close(fd)
 			continue
 		}
@@ -68,7 +75,7 @@ func (b *ino) arm(parent *inoNode, name string, mode armMode, now int64) {
 		if err != nil {
 			b.unlisted(path, err)
 		}
-		n.listed = err == nil
+		b.tree.node(n).listed = err == nil
 		if j.mode == armFresh {
 			if found += len(b.names); found > maxFound {
 				j.mode = armMoved
@@ -80,7 +87,7 @@ func (b *ino) arm(parent *inoNode, name string, mode armMode, now int64) {
 				b.report(join(path, e.name), e.isDir, now)
 			}
 			if e.isDir {
-				stack = append(stack, armJob{n, e.name, j.mode})
+				stack = append(stack, armJob{b.tree.ref(n), e.name, j.mode})
 			}
 		}
 		clear(b.names)
@@ -118,43 +125,38 @@ const (
 	placeOther
 )
 
-// adopt watches the open directory fd and links its node at (parent, name);
-// parent is nil for the root. It returns nil if the directory cannot be
-// watched. The caller holds mu.
-func (b *ino) adopt(parent *inoNode, name, path string, fd int) (*inoNode, place) {
-	wd, err := b.watch(fd)
-	if err != nil {
-		b.refused(parent, name, path, err)
-		return nil, placeNew
-	}
-	n := b.tree.wds[wd]
-	if parent == nil {
-		if n != nil && n != b.tree.root {
-			b.tree.unlink(n)
-		}
-		b.tree.bind(b.tree.root, wd)
-		b.tree.root.seen = b.walkNo
-		delete(b.tree.blind, b.tree.root)
-		return b.tree.root, placeNew
-	}
-	before := placeOther
+// adopt links the node of a watch at (parent, name), where its directory was
+// just found; parent is 0 for the root. It returns 0 if the directory is above
+// that place. The caller holds mu, and has since before it added the watch.
+func (b *ino) adopt(parent inoID, name string, wd int32) (inoID, place) {
+	t := b.tree
+	n, before := t.watched(wd), placeOther
 	switch {
-	case n == nil:
-		n, before = &inoNode{}, placeNew
-		b.tree.bind(n, wd)
-	case n.parent == parent && n.name == name:
+	case parent == 0:
+		if n != 0 && n != inoRoot {
+			// It was met below itself, where it is mounted.
+			t.unbind(n)
+			t.drop(n)
+		}
+		n, before = inoRoot, placeNew
+		t.bind(n, wd)
+		t.unblock(n)
+	case n == 0:
+		n, before = t.add(), placeNew
+		t.bind(n, wd)
+	case t.isAt(n, parent, name):
 		before = placeSame
 	}
-	if !b.tree.link(n, parent, name) {
-		return nil, before
+	if parent != 0 && !t.link(n, parent, name) {
+		return 0, before
 	}
-	n.seen = b.walkNo
+	t.node(n).seen = b.walkNo
 	return n, before
 }
 
 // watch adds a watch on what fd has open, not on what its path leads to now.
 func (b *ino) watch(fd int) (int32, error) {
-	if m := b.r.w.cfg.maxWatches; m != nil && int64(len(b.tree.wds)) >= m.Load() {
+	if m := b.r.w.cfg.maxWatches; m != nil && int64(b.tree.wds.n) >= m.Load() {
 		return 0, unix.ENOSPC
 	}
 	wd, err := unix.InotifyAddWatch(b.fd, procPath(fd), inoMask)
@@ -163,7 +165,7 @@ func (b *ino) watch(fd int) (int32, error) {
 
 // refused handles a directory that could not be opened or watched. The caller
 // holds mu.
-func (b *ino) refused(parent *inoNode, name, path string, err error) {
+func (b *ino) refused(parent inoID, name, path string, err error) {
 	switch {
 	case vanished(err):
 		// It went, or is something else now; that is in a record.

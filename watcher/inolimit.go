@@ -15,35 +15,31 @@ import (
 const manyBlind = 128
 
 // block remembers a directory that could not be watched. The caller holds mu.
-func (b *ino) block(parent *inoNode, name, path string, err error) {
+func (b *ino) block(parent inoID, name, path string, err error) {
 	if !errors.Is(err, unix.ENOSPC) {
 		b.r.w.cfg.Log.Warn("watch directory: it will be rescanned instead", "root", b.r.w.cfg.Root, "dir", path, "err", err)
 	} else if !b.saidLimit && b.walk == nil {
 		b.saidLimit = true
 		b.sayLimit()
 	}
-	n := b.tree.root
-	if parent != nil {
-		n = parent.kids[name]
+	n := inoRoot
+	if parent != 0 {
+		n = b.tree.kid(parent, name)
 	}
-	if n == nil || n != b.tree.root && n.wd != 0 {
-		n = &inoNode{}
+	if n == 0 || n != inoRoot && b.tree.node(n).wd != 0 {
+		n = b.tree.add()
 		b.tree.link(n, parent, name)
 	}
-	n.seen = b.walkNo
+	b.tree.node(n).seen = b.walkNo
 	if _, ok := b.tree.blind[n]; !ok {
-		b.tree.blind[n] = struct{}{}
-		n.below = countDirs(b.abs(path), b.buf)
-		b.newBlind = append(b.newBlind, n)
+		b.tree.block(n, countDirs(b.abs(path), b.buf))
+		b.newBlind = append(b.newBlind, b.tree.ref(n))
 	}
 }
 
 // sayLimit logs what to do about the limit.
 func (b *ino) sayLimit() {
-	need := uint64(len(b.tree.wds))
-	for n := range b.tree.blind {
-		need += 1 + n.below
-	}
+	need := uint64(b.tree.wds.n) + b.tree.unwatched
 	b.r.w.cfg.Log.Error("limit of inotify watches reached: some directories are rescanned instead of watched",
 		"root", b.r.w.cfg.Root, "directories", need, "limit", readLimit(), "remedy", limitRemedy(need, readLimit()))
 }
@@ -51,7 +47,7 @@ func (b *ino) sayLimit() {
 // preflight warns when the directories at hand nearly take up the limit.
 func (b *ino) preflight() {
 	limit := readLimit()
-	if have := uint64(len(b.tree.wds)); limit > 0 && have > limit-limit/5 && !b.saidLimit {
+	if have := uint64(b.tree.wds.n); limit > 0 && have > limit-limit/5 && !b.saidLimit {
 		b.r.w.cfg.Log.Warn("the limit of inotify watches is nearly reached",
 			"root", b.r.w.cfg.Root, "directories", have, "limit", limit, "remedy", limitRemedy(have, limit))
 	}
@@ -88,15 +84,19 @@ func (b *ino) announce(now int64) {
 	}
 	b.rescanBlind(b.newBlind, now)
 	b.newBlind = nil
+	if len(b.tree.blind) <= manyBlind {
+		// Else with the next repoll, so that none of many costs as much as all.
+		b.nameUnwatched()
+	}
 }
 
-func (b *ino) rescanBlind(nodes []*inoNode, now int64) {
+func (b *ino) rescanBlind(nodes []inoRef, now int64) {
 	if len(nodes) > manyBlind {
 		b.r.rescan("", WatchLimit, now)
 		return
 	}
 	for _, n := range nodes {
-		if path, ok := b.tree.path(n); ok {
+		if path, ok := b.tree.path(b.tree.at(n)); ok {
 			b.r.rescan(path, WatchLimit, now)
 		}
 	}
@@ -110,24 +110,21 @@ func (b *ino) repoll(now int64) {
 	if len(b.tree.blind) == 0 {
 		return
 	}
-	if _, ok := b.tree.blind[b.tree.root]; ok {
+	if _, ok := b.tree.blind[inoRoot]; ok {
 		b.lostLocked(WatchLimit)
 		return
 	}
 	var paths []string
-	type at struct {
-		parent *inoNode
-		name   string
-	}
-	var places []at
 	for n := range b.tree.blind {
 		if path, ok := b.tree.path(n); ok {
 			paths = append(paths, path)
-			places = append(places, at{n.parent, n.name})
 		}
 	}
-	for _, p := range places {
-		b.arm(p.parent, p.name, armMoved, now)
+	for _, path := range paths {
+		dir, name := splitLast(path)
+		if parent := b.tree.find(dir); parent != 0 {
+			b.arm(parent, name, armMoved, now)
+		}
 	}
 	b.newBlind = nil
 	if len(paths) > manyBlind {
@@ -136,6 +133,7 @@ func (b *ino) repoll(now int64) {
 	for _, path := range paths {
 		b.r.rescan(path, WatchLimit, now)
 	}
+	b.nameUnwatched()
 	b.counts()
 }
 

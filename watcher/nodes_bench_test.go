@@ -65,8 +65,8 @@ func BenchmarkLookup(b *testing.B) {
 	})
 	b.Run("inotify/ours", func(b *testing.B) {
 		tree := benchInoTree()
-		lookUp(b, benchWatches(len(tree.wds)), func(wd int32) string {
-			path, _ := tree.path(tree.wds[wd])
+		lookUp(b, benchWatches(tree.wds.n), func(wd int32) string {
+			path, _ := tree.path(tree.watched(wd))
 			return path
 		})
 	})
@@ -74,7 +74,7 @@ func BenchmarkLookup(b *testing.B) {
 		paths := benchPaths()
 		by := make(map[int32]string, len(paths))
 		for i, p := range paths {
-			by[int32(i)] = p
+			by[benchWatch(i)] = p
 		}
 		lookUp(b, benchWatches(len(paths)), func(wd int32) string { return by[wd] })
 	})
@@ -91,10 +91,10 @@ func BenchmarkMove(b *testing.B) {
 		tree := benchInoTree()
 		n := tree.find("directory-07")
 		for i := 0; b.Loop(); i++ {
-			if !tree.link(n, tree.root, movedNames[i%2]) {
+			if !tree.link(n, inoRoot, movedNames[i%2]) {
 				b.Fatal("refused")
 			}
-			for _, kid := range n.kids {
+			for kid := tree.node(n).kids; kid != 0; kid = tree.node(kid).next {
 				if path, ok := tree.path(kid); !ok || path[0] != 'm' {
 					b.Fatal("wrong path", path)
 				}
@@ -159,11 +159,11 @@ func benchPaths() []string {
 
 func benchInoTree() *inoTree {
 	tree := newInoTree(func(int32) {})
-	tree.bind(tree.root, 0)
-	all := []*inoNode{tree.root}
+	tree.bind(inoRoot, benchWatch(0))
+	all := []inoID{inoRoot}
 	benchTree(func(parent int, name string) {
-		n := &inoNode{}
-		tree.bind(n, int32(len(all)))
+		n := tree.add()
+		tree.bind(n, benchWatch(len(all)))
 		tree.link(n, all[parent], name)
 		all = append(all, n)
 	})
@@ -178,9 +178,12 @@ func benchKeys(n int) (keys [][]byte) {
 	return keys
 }
 
+// benchWatch is the watch of a directory by number; the kernel's begin with 1.
+func benchWatch(n int) int32 { return int32(n + 1) }
+
 func benchWatches(n int) (wds []int32) {
 	for i := 16; i < n; i += 16 {
-		wds = append(wds, int32(i))
+		wds = append(wds, benchWatch(i))
 	}
 	return wds
 }

@@ -119,26 +119,26 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		var unwatched []int32
 		tree := newInoTree(func(wd int32) { unwatched = append(unwatched, wd) })
-		tree.bind(tree.root, 1)
+		tree.bind(inoRoot, 1)
 		m := modelTree{1: ""}
 		next := int32(2)
-		pick := func() *inoNode {
+		pick := func() inoID {
 			wds := m.under("")
 			for wd := range m {
 				wds = append(wds, wd)
 			}
 			slices.Sort(wds)
-			return tree.wds[wds[rnd.IntN(len(wds))]]
+			return tree.watched(wds[rnd.IntN(len(wds))])
 		}
 		for range 100 {
 			parent, nm := pick(), string(rune('a'+rnd.IntN(4)))
-			at := join(m[parent.wd], nm)
+			at := join(m[tree.node(parent).wd], nm)
 			unwatched = nil
 			var gone []int32
 			switch rnd.IntN(4) {
 			case 0, 1: // a new directory
 				gone = m.under(at)
-				n := &inoNode{}
+				n := tree.add()
 				tree.bind(n, next)
 				if !tree.link(n, parent, nm) {
 					t.Fatal("new node refused")
@@ -150,7 +150,7 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 				next++
 			case 2: // a rename
 				n := pick()
-				old := m[n.wd]
+				old := m[tree.node(n).wd]
 				loop := old == "" || at == old || strings.HasPrefix(at, old+"/")
 				if at == old {
 					continue
@@ -178,10 +178,10 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 				}
 			case 3:
 				n := pick()
-				if n == tree.root {
+				if n == inoRoot {
 					continue
 				}
-				gone = m.under(m[n.wd])
+				gone = m.under(m[tree.node(n).wd])
 				for _, wd := range gone {
 					delete(m, wd)
 				}
@@ -200,7 +200,11 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 
 func dump(t *inoTree) string {
 	var lines []string
-	for wd, n := range t.wds {
+	for _, n := range append(slices.Collect(t.all), inoRoot) {
+		wd := t.node(n).wd
+		if t.watched(wd) != n {
+			lines = append(lines, fmt.Sprintf("%d not found", wd))
+		}
 		path, ok := t.path(n)
 		if !ok || t.find(path) != n {
 			path += " (unlinked)"

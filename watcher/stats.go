@@ -48,6 +48,9 @@ type Stats struct {
 	// UnwatchedDirs is the number of directories not watched live now, because
 	// of a limit; their changes are found by rescans.
 	UnwatchedDirs uint64 `json:"unwatched_dirs"`
+	// UnwatchedPaths are the first 20 of these, in byte order; each stands for all
+	// below it. It may be older than UnwatchedDirs by Config.Repoll.
+	UnwatchedPaths []string `json:"unwatched_paths"`
 	// UnwatchedMounts are the mount points below the root that cannot be
 	// watched live now, only rescanned.
 	UnwatchedMounts []string `json:"unwatched_mounts"`
@@ -70,7 +73,7 @@ type counters struct {
 	watches, unwatched         atomic.Uint64
 	unreadable                 atomic.Uint64
 	rescans                    [len(reasons)]atomic.Uint64
-	mounts                     atomic.Pointer[[]string]
+	mounts, blind              atomic.Pointer[[]string]
 }
 
 func (c *counters) rescan(why Reason) {
@@ -98,6 +101,9 @@ func (c *counters) snapshot() Stats {
 	}
 	if m := c.mounts.Load(); m != nil {
 		s.UnwatchedMounts = append(s.UnwatchedMounts, *m...)
+	}
+	if m := c.blind.Load(); m != nil && s.UnwatchedDirs > 0 {
+		s.UnwatchedPaths = append(s.UnwatchedPaths, *m...)
 	}
 	return s
 }
