@@ -69,7 +69,7 @@ func TestHiddenHistories(t *testing.T) {
 
 // unexplainedFiles is unexplained for files that have several names: an Event
 // for one of them explains all.
-func unexplainedFiles(t *testing.T, root string, before, after map[string]string, events []Event) (bad []string) {
+func unexplainedFiles(t testing.TB, root string, before, after map[string]string, events []Event) (bad []string) {
 	t.Helper()
 	files := map[uint64][]string{}
 	ok(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

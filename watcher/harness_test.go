@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,9 +90,28 @@ func watch(t testing.TB, cfg Config) *probe {
 // launch starts a Watcher.
 func launch(t testing.TB, cfg Config) *probe {
 	t.Helper()
-	w, err := New(cfg)
-	ok(t, err)
-	return run(t, w)
+	return run(t, newWatcher(t, cfg))
+}
+
+// newWatcher is New. The kernel takes its time to let go of closed groups, so
+// that none may be free when many tests follow each other.
+func newWatcher(t testing.TB, cfg Config) (w *Watcher) {
+	t.Helper()
+	const noGroup = "no fanotify group is free"
+	eventually(t, func() bool {
+		var err error
+		w, err = New(cfg)
+		switch {
+		case errors.Is(err, unix.EMFILE), err != nil && strings.Contains(err.Error(), noGroup):
+			return false
+		case err == nil && strings.Contains(w.why, noGroup):
+			w.Close()
+			return false
+		}
+		ok(t, err)
+		return true
+	})
+	return w
 }
 
 // run runs a Watcher.
@@ -268,3 +288,20 @@ func write(t testing.TB, path, content string) {
 func rename(t testing.TB, from, to string) { t.Helper(); ok(t, os.Rename(from, to)) }
 
 func remove(t testing.TB, path string) { t.Helper(); ok(t, os.RemoveAll(path)) }
+
+// gate keeps a reader from draining while it is shut, so that everything
+// stays in the kernel's queue and is merged there.
+type gate struct{ mu sync.Mutex }
+
+func (g *gate) hold()           { g.mu.Lock(); defer g.mu.Unlock() }
+func (g *gate) during(f func()) { g.mu.Lock(); defer g.mu.Unlock(); f() }
+
+// eventually waits for a condition with a deadline.
+func eventually(t testing.TB, f func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("condition never came true\n", stacks())
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/fansync/fansync/internal/mirrortest"
 )
 
 var (
@@ -93,37 +94,22 @@ func listing(events []Event) string {
 	return b.String()
 }
 
-// snapshot describes every path below root.
-func snapshot(t *testing.T, root string) map[string]string {
+// snapshot describes root, as "", and every path below it. The times of
+// directories are left out: they follow what happens in them.
+func snapshot(t testing.TB, root string) map[string]string {
 	t.Helper()
-	m := map[string]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == root {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		text := info.Mode().String()
-		switch {
-		case info.Mode().IsRegular():
-			b, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			text += fmt.Sprintf(" %d %q", info.ModTime().UnixNano(), b)
-		case info.Mode()&fs.ModeSymlink != 0:
-			to, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			text += fmt.Sprintf(" %d %q", info.ModTime().UnixNano(), to)
-		}
-		m[path[len(root)+1:]] = text
-		return nil
-	})
+	tree, err := mirrortest.Snapshot(root, nil)
 	ok(t, err)
+	m := map[string]string{}
+	for path, n := range tree {
+		var st unix.Stat_t
+		ok(t, unix.Lstat(filepath.Join(root, path), &st))
+		text := fmt.Sprintf("type %o mode %o owner %d:%d inode %d", n.Type, n.Mode, n.UID, n.GID, st.Ino)
+		if n.Type != unix.S_IFDIR {
+			text += fmt.Sprintf(" time %d size %d content %x target %q device %x", n.Mtime, n.Size, n.Sum[:8], n.Target, n.Rdev)
+		}
+		m[path] = text
+	}
 	return m
 }
 

@@ -2,7 +2,6 @@ package watcher
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,38 +59,6 @@ func TestBarrierAskedBeforeRunIsAnswered(t *testing.T) {
 	})
 }
 
-// Each new directory is filled at once; nothing may be lost.
-func TestNestedDirectoriesFilledAtOnce(t *testing.T) {
-	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		p := watch(t, Config{Root: root, Backend: b})
-		const n = 1500
-		go func() { // two writers
-			for i := range n {
-				mkdir(t, p.path(fmt.Sprintf("x%d/b/c", i)))
-				write(t, p.path(fmt.Sprintf("x%d/b/c/f", i)), "1")
-			}
-			write(t, p.path("done"), "1")
-		}()
-		for i := range n {
-			mkdir(t, p.path(fmt.Sprintf("y%d/b/c", i)))
-			write(t, p.path(fmt.Sprintf("y%d/b/c/f", i)), "1")
-		}
-		ev := p.until(func(e Event) bool { return e.Path == "done" })
-		all := kinds(append(ev, p.sync()...))
-		missing := 0
-		for i := range n {
-			for _, path := range []string{fmt.Sprintf("x%d/b/c/f", i), fmt.Sprintf("y%d/b/c/f", i)} {
-				if all[path] == 0 {
-					missing++
-				}
-			}
-		}
-		if missing > 0 {
-			t.Errorf("%d of %d files lost", missing, 2*n)
-		}
-	})
-}
-
 func TestFreshTreeOfManyFilesIsReportedAsOne(t *testing.T) {
 	root := tempRoot(t, "shm")
 	var g gate
@@ -107,108 +74,6 @@ func TestFreshTreeOfManyFilesIsReportedAsOne(t *testing.T) {
 	if len(ev) > 100 {
 		t.Errorf("%d events", len(ev))
 	}
-}
-
-func TestMovedOutDirectoryGivesItsWatchesBack(t *testing.T) {
-	root := tempRoot(t, "disk")
-	mkdir(t, root+"/d/a/b")
-	p := watch(t, Config{Root: root, Backend: BackendInotify})
-	p.sync()
-	if n := p.w.Stats().Watches; n != 4 {
-		t.Fatal("watches at first:", n)
-	}
-	rename(t, p.path("d"), p.path("../d"))
-	want(t, p.sync(), "d", Removed|Moved|Dir)
-	eventually(t, func() bool { return p.w.Stats().Watches == 1 })
-	write(t, p.path("../d/a/f"), "1")
-	if ev := p.sync(); len(ev) > 0 {
-		t.Error("told of what is outside:", ev)
-	}
-}
-
-// The kernel tells that a directory was deleted when its last user lets go:
-// its name may be another's by then.
-func TestSelfDeleteComesLate(t *testing.T) {
-	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		mkdir(t, root+"/d")
-		p := watch(t, Config{Root: root, Backend: b})
-		held, err := os.Open(p.path("d"))
-		ok(t, err)
-		remove(t, p.path("d"))
-		mkdir(t, p.path("d"))
-		write(t, p.path("d/f"), "1")
-		want(t, p.sync(), "d/f", Created)
-		ok(t, held.Close())
-		p.sync()
-		write(t, p.path("d/g"), "1")
-		want(t, p.sync(), "d/g", Created|Closed)
-	})
-}
-
-// ext4 gives the number of a deleted inode to the next one made.
-func TestInodeNumberGivenAgain(t *testing.T) {
-	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		p := watch(t, Config{Root: root, Backend: b})
-		reused := 0
-		var last uint64
-		for i := range 50 {
-			in, out := p.path(fmt.Sprint("in", i)), p.path(fmt.Sprint("../out", i))
-			mkdir(t, in)
-			write(t, in+"/f", "1")
-			want(t, p.sync(), fmt.Sprint("in", i, "/f"), Created)
-			var st unix.Stat_t
-			ok(t, unix.Lstat(in, &st))
-			if st.Ino == last {
-				reused++
-			}
-			remove(t, in)
-			p.sync()
-			mkdir(t, out)
-			write(t, out+"/f", "1")
-			if ev := p.sync(); len(ev) > 0 {
-				t.Fatal("outside taken for inside:", ev)
-			}
-			ok(t, unix.Lstat(out, &st))
-			last = st.Ino
-			remove(t, out)
-		}
-		t.Log("inode numbers used again:", reused)
-	})
-}
-
-func TestDeletedDirectoryHeldOpen(t *testing.T) {
-	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		mkdir(t, root+"/d")
-		write(t, root+"/d/f", "1")
-		mkdir(t, root+"/d (deleted)")
-		p := watch(t, Config{Root: root, Backend: b})
-		held, err := os.Open(p.path("d"))
-		ok(t, err)
-		defer held.Close()
-		remove(t, p.path("d"))
-		write(t, p.path("d (deleted)/g"), "1")
-		ev := p.sync()
-		want(t, ev, "d", Removed|Dir)
-		want(t, ev, "d (deleted)/g", Created|Closed)
-		wantNone(t, ev, "d (deleted)/f")
-	})
-}
-
-func TestReadingMakesNoEvents(t *testing.T) {
-	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		mkdir(t, root+"/d")
-		write(t, root+"/d/f", "1")
-		p := watch(t, Config{Root: root, Backend: b})
-		_, err := os.ReadFile(p.path("d/f"))
-		ok(t, err)
-		_, err = os.ReadDir(p.path("d"))
-		ok(t, err)
-		_, err = os.Lstat(p.path("d/f"))
-		ok(t, err)
-		if ev := p.sync(); len(ev) > 0 {
-			t.Error(ev)
-		}
-	})
 }
 
 func TestIdleTakesNoProcessorTime(t *testing.T) {

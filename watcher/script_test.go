@@ -43,11 +43,7 @@ func TestScripts(t *testing.T) {
 				if *update {
 					return
 				}
-				want := section(a, "want-"+string(b))
-				if want == "" {
-					want = section(a, "want")
-				}
-				if out != want {
+				if want := wanted(a, b); out != want {
 					t.Errorf("%s gives:\n%swant:\n%s", b, out, want)
 				}
 			})
@@ -56,6 +52,14 @@ func TestScripts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wanted is what a script must give with a backend.
+func wanted(a *txtar.Archive, b Backend) string {
+	if want := section(a, "want-"+string(b)); want != "" {
+		return want
+	}
+	return section(a, "want")
 }
 
 func section(a *txtar.Archive, name string) string {
@@ -135,7 +139,7 @@ func fold(events []Event) string {
 }
 
 // inodeName is the name of a file without a name.
-var inodeName = regexp.MustCompile(`#[0-9]{3,} `)
+var inodeName = regexp.MustCompile(`#[0-9]{2,} `)
 
 func show(path string) string {
 	if path == "" {
