@@ -32,6 +32,6 @@ func rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(runCommand(), listCommand(), reportCommand())
+	cmd.AddCommand(runCommand(), watchCommand(), listCommand(), reportCommand(), helperCommand())
 	return cmd
 }

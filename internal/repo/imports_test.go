@@ -28,7 +28,7 @@ var edges = map[string][]string{
 	"internal/repo":       nil,
 	"cmd/fansync":         {"*", "internal/engine", "internal/control", "internal/receive"},
 
-	"bench":                {"bench/engine", "bench/measure", "bench/record", "bench/report", "bench/suite", "bench/workload"},
+	"bench":                {"bench/engine", "bench/measure", "bench/record", "bench/report", "bench/suite", "bench/watchers", "bench/workload"},
 	"bench/engine":         {"bench/engine/session", "bench/measure", "bench/remote"},
 	"bench/engine/session": nil,
 	"bench/gate":           nil,
@@ -39,6 +39,7 @@ var edges = map[string][]string{
 	"bench/remote":         {"bench/engine/session"},
 	"bench/report":         {"bench/record"},
 	"bench/suite":          {"bench/engine", "bench/measure", "bench/record", "bench/remote", "bench/workload"},
+	"bench/watchers":       {"bench/engine/session", "bench/record"},
 	"bench/workload":       nil,
 }
 
