@@ -10,6 +10,7 @@ import (
 
 	"github.com/fansync/fansync/bench/record"
 	"github.com/fansync/fansync/bench/report"
+	"github.com/fansync/fansync/bench/watchers"
 	"github.com/fansync/fansync/bench/workload"
 )
 
@@ -22,7 +23,12 @@ func reportCommand() *cobra.Command {
 		Use:   "report DIR",
 		Short: "Writes the report of the results in a directory anew",
 		Args:  cobra.ExactArgs(1),
-		RunE:  func(_ *cobra.Command, args []string) error { return writeReport(args[0]) },
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := os.Stat(filepath.Join(args[0], watchers.ResultsName)); err == nil {
+				return watchers.WriteReport(args[0])
+			}
+			return writeReport(args[0])
+		},
 	}
 }
 

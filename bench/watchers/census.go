@@ -73,6 +73,8 @@ func (c *census) line(line []byte) {
 	case ready:
 		c.ready = true
 		return
+	case noise:
+		return
 	case lost:
 		c.losses++
 		return

@@ -10,7 +10,8 @@ import (
 type kind int
 
 const (
-	other    kind = iota // nothing that counts
+	other    kind = iota // nothing of the tree: perhaps why it ends
+	noise                // nothing at all
 	ready                // from now on all changes are told
 	changed              // path was changed
 	lost                 // events were lost, and nobody knows which
@@ -93,6 +94,8 @@ func parseTools(root string, line []byte) said {
 	switch {
 	case strings.HasPrefix(s, "Watches established"):
 		return said{kind: ready}
+	case strings.HasPrefix(s, "[fid="):
+		return said{kind: noise}
 	case strings.Contains(s, "Q_OVERFLOW"):
 		return said{kind: lost}
 	case !strings.HasPrefix(s, root):
