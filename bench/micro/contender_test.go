@@ -2,6 +2,7 @@ package micro
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,10 +13,20 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/fansync/fansync/coalesce"
 	"github.com/fansync/fansync/watcher"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(writerVar); spec != "" {
+		if err := serveWrites(spec, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 const (
 	// patience bounds the wait for an event.
@@ -35,12 +46,47 @@ type contender struct {
 }
 
 var contenders = []contender{
-	{"fanotify", ours(watcher.BackendFanotify)},
-	{"inotify", ours(watcher.BackendInotify)},
-	{"fsnotify", startFsnotify},
+	{"fanotify", ours(watcher.BackendFanotify, events)},
+	{"inotify", ours(watcher.BackendInotify, events)},
+	{"fsnotify", fsnotifyWith(fsnotify.NewWatcher)},
 }
 
-func ours(backend watcher.Backend) func(testing.TB, string, []string, func(string)) func() {
+// readers are those of BenchmarkReader.
+var readers = []contender{
+	{"fanotify+set", ours(watcher.BackendFanotify, changes)},
+	{"inotify+set", ours(watcher.BackendInotify, changes)},
+	{"fsnotify-plain", fsnotifyWith(fsnotify.NewWatcher)},
+	{"fsnotify-buffered", fsnotifyWith(func() (*fsnotify.Watcher, error) { return fsnotify.NewBufferedWatcher(4096) })},
+}
+
+// events hands on every event of w until it ends.
+func events(tb testing.TB, w *watcher.Watcher, seen func(path string)) {
+	for batch := range w.Events() {
+		for _, e := range batch {
+			if e.Has(watcher.Rescan) {
+				tb.Errorf("events were lost: %s", e.Reason)
+			}
+			seen(e.Path)
+		}
+	}
+}
+
+// changes hands on what becomes of the events of w in the dirty set.
+func changes(tb testing.TB, w *watcher.Watcher, seen func(path string)) {
+	out := make(chan coalesce.Change)
+	go coalesce.Run(coalesce.Config{}, w.Events(), out, watcher.Now)
+	for ch := range out {
+		for _, r := range ch.Rescans {
+			tb.Errorf("events were lost: %s", r.Reason)
+		}
+		for _, e := range ch.Entries {
+			seen(e.Path)
+		}
+	}
+}
+
+// ours watches with our watcher; drain reads it until it ends.
+func ours(backend watcher.Backend, drain func(testing.TB, *watcher.Watcher, func(string))) func(testing.TB, string, []string, func(string)) func() {
 	return func(tb testing.TB, root string, _ []string, seen func(string)) func() {
 		tb.Helper()
 		w, err := watcher.New(watcher.Config{Root: root, Backend: backend})
@@ -53,14 +99,7 @@ func ours(backend watcher.Backend) func(testing.TB, string, []string, func(strin
 		drained := make(chan struct{})
 		go func() {
 			defer close(drained)
-			for batch := range w.Events() {
-				for _, e := range batch {
-					if e.Has(watcher.Rescan) {
-						tb.Errorf("events were lost: %s", e.Reason)
-					}
-					seen(e.Path)
-				}
-			}
+			drain(tb, w, seen)
 		}()
 		select {
 		case <-w.Ready():
@@ -77,9 +116,16 @@ func ours(backend watcher.Backend) func(testing.TB, string, []string, func(strin
 	}
 }
 
-func startFsnotify(tb testing.TB, root string, dirs []string, seen func(string)) func() {
+// fsnotifyWith watches with a watcher of fsnotify.
+func fsnotifyWith(open func() (*fsnotify.Watcher, error)) func(testing.TB, string, []string, func(string)) func() {
+	return func(tb testing.TB, root string, dirs []string, seen func(string)) func() {
+		return startFsnotify(tb, open, root, dirs, seen)
+	}
+}
+
+func startFsnotify(tb testing.TB, open func() (*fsnotify.Watcher, error), root string, dirs []string, seen func(string)) func() {
 	tb.Helper()
-	w, err := fsnotify.NewWatcher()
+	w, err := open()
 	if err != nil {
 		tb.Skip(err)
 	}
