@@ -11,6 +11,8 @@
 //   - The reader owns the kernel queue. On a thread of its own it waits in
 //     epoll, drains the queue, decodes in place and fills the ring. It never
 //     allocates, resolves a name, takes a lock or waits for another goroutine.
+//     Watchers of one filesystem may share it (Groups): the first to run
+//     starts it, it fills the ring of each, and it ends with the last.
 //   - The resolver is Run's caller. It owns everything else: it empties the
 //     ring, knows the directories, drops what lies outside the root or is
 //     ignored, and sends the Events. With inotify a few walkers that arm many
@@ -41,8 +43,8 @@
 //     that ends or cannot be watched owes nothing.
 //   - A receiver that stalls holds up nobody: news of the same path is folded
 //     together while it waits, up to a bound. Above that the resolver waits,
-//     never the reader: the kernel queue stays short and other programs are
-//     not slowed down.
+//     never the reader: the kernel queue stays short, other programs are not
+//     slowed down, and Watchers that share the reader miss nothing.
 //   - Bits of one Event have no order, and neither has one path's last Event
 //     the last word: the kernel merges records. Only a look at the path tells.
 //   - No descriptor into a watched filesystem is kept open while waiting, so

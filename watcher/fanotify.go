@@ -43,16 +43,22 @@ func openFanotify(cfg Config) (fd int, why string) {
 		return fd, ""
 	}
 	unix.Close(fd)
-	fs, _ := fsName(cfg.Root)
+	return -1, refusal(cfg.Root, err)
+}
+
+// refusal says why the filesystem of root could not be marked, or its handles
+// not be opened.
+func refusal(root string, err error) string {
+	fs, _ := fsName(root)
 	switch {
 	case errors.Is(err, unix.EPERM):
-		return -1, "fanotify needs root or CAP_SYS_ADMIN, and CAP_DAC_READ_SEARCH"
+		return "fanotify needs root or CAP_SYS_ADMIN, and CAP_DAC_READ_SEARCH"
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ESTALE):
-		return -1, fmt.Sprintf("filesystem %s gives no file handles", fs)
+		return fmt.Sprintf("filesystem %s gives no file handles", fs)
 	case errors.Is(err, unix.EXDEV):
-		return -1, fmt.Sprintf("the root is a subvolume of a filesystem %s, which cannot be marked by itself", fs)
+		return fmt.Sprintf("the root is a subvolume of a filesystem %s, which cannot be marked by itself", fs)
 	}
-	return -1, fmt.Sprintf("mark the filesystem %s: %v", fs, err)
+	return fmt.Sprintf("mark the filesystem %s: %v", fs, err)
 }
 
 // markFilesystem asks for the events of the whole filesystem that holds root.

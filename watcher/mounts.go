@@ -68,6 +68,18 @@ func parseType(table []byte, path string) (fs string) {
 	return fs
 }
 
+// parseDevice takes the device number, as "major:minor", of the mount with
+// that id from the mount table.
+func parseDevice(table []byte, id uint64) string {
+	want := strconv.FormatUint(id, 10)
+	for line := range bytes.Lines(table) {
+		if f := bytes.Fields(line); len(f) > 2 && string(f[0]) == want {
+			return string(f[2])
+		}
+	}
+	return ""
+}
+
 // synthetic reports whether the files of a type of filesystem are the kernel's
 // or a mounter's doing: watching them tells nothing, and may set things off.
 func synthetic(fs string) bool {

@@ -27,25 +27,38 @@ const (
 	retryOwed = 5
 )
 
-// reader moves records from the kernel queue to the ring.
+// reader moves records from one kernel queue to the ring of each Watcher that
+// shares it.
 type reader struct {
 	group  int // fanotify or inotify
 	event  int // eventfd: a barrier was asked for, or the end
 	epoll  int
 	mounts int // /proc/self/mountinfo
 	buf    []byte
-	decode func(buf []byte, now int64)
+	// sinks are replaced as a whole. They are loaded after what is to be put
+	// into them was read: one attached before that happened gets it.
+	sinks atomic.Pointer[[]*sink]
+	stop  atomic.Bool
+
+	wait    int64 // the present pace
+	drained int64 // when the last drain ended
+	records uint64
+}
+
+// sink is one Watcher's end of a reader.
+type sink struct {
 	ring   *ring
-	asked  *atomic.Uint64
 	count  *counters
-	stop   atomic.Bool
+	asked  *atomic.Uint64
+	decode func(buf []byte, now int64)
+	// broken is sent the reader's error if it gives up; there is room for it.
+	broken chan error
 	// hold is a test's: it is called before each drain and may block.
 	hold func()
 
-	answered uint64
-	wait     int64 // the present pace
-	drained  int64 // when the last drain ended
-	records  uint64
+	// The reader's: the newest barrier that its round answers, and the newest
+	// it has answered.
+	asking, answered uint64
 }
 
 // newReader opens all descriptors but group, which it takes over.
@@ -123,31 +136,43 @@ func (r *reader) run() error {
 			return nil
 		}
 		// Asked before the drain, so answered by it.
-		asked := r.asked.Load()
-		if asked != r.answered && !mounts {
+		asking := false
+		for _, s := range *r.sinks.Load() {
+			s.asking = s.asked.Load()
+			asking = asking || s.asking != s.answered
+		}
+		if asking && !mounts {
 			mounts = r.mountsChanged()
 		}
-		if readable || asked != r.answered {
-			if r.hold != nil {
-				r.hold()
-			}
+		if readable || asking {
 			if err := r.drain(); err != nil {
 				return err
 			}
 		}
-		now := Now()
-		if mounts {
-			r.ring.control(slotMounts, now, 0)
-		}
-		if asked != r.answered {
-			r.ring.control(slotBarrier, now, asked)
-			r.answered = asked
-		}
-		owing = !r.ring.settle(now)
-		r.ring.publish()
-		r.count.ringDropped.Store(r.ring.dropped)
-		r.count.ringHigh.Store(r.ring.high)
+		owing = r.finish(mounts, Now())
 	}
+}
+
+// finish ends a round: it tells all Watchers that the mount table has changed,
+// and answers those that asked. It reports whether any ring was too full for
+// that.
+func (r *reader) finish(mounts bool, now int64) (owing bool) {
+	for _, s := range *r.sinks.Load() {
+		if mounts {
+			s.ring.control(slotMounts, now, 0)
+		}
+		if s.asking != s.answered {
+			s.ring.control(slotBarrier, now, s.asking)
+			s.answered = s.asking
+		}
+		if !s.ring.settle(now) {
+			owing = true
+		}
+		s.ring.publish()
+		s.count.ringDropped.Store(s.ring.dropped)
+		s.count.ringHigh.Store(s.ring.high)
+	}
+	return owing
 }
 
 // mountsChanged looks whether the mount table has changed since epoll was told:
@@ -190,7 +215,12 @@ func (r *reader) pace() {
 
 // drain reads until the kernel queue was seen empty.
 func (r *reader) drain() error {
-	before := r.count.read.Load()
+	for _, s := range *r.sinks.Load() {
+		if s.hold != nil {
+			s.hold()
+		}
+	}
+	r.records = 0
 	for {
 		// The descriptor does not block, so the scheduler need not know.
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(r.group), uintptr(unsafe.Pointer(&r.buf[0])), uintptr(len(r.buf)))
@@ -203,13 +233,24 @@ func (r *reader) drain() error {
 		if errno != 0 {
 			return fmt.Errorf("read events: %w", errno)
 		}
-		r.decode(r.buf[:n], Now())
-		r.ring.publish()
+		r.deal(r.buf[:n])
 		if int(n) <= len(r.buf)-maxRecord {
 			break
 		}
 	}
-	r.records = r.count.read.Load() - before
 	r.drained = Now()
 	return nil
+}
+
+// deal puts what was read into the rings. Each Watcher has its own view of it.
+func (r *reader) deal(buf []byte) {
+	now := Now()
+	for i, s := range *r.sinks.Load() {
+		before := s.count.read.Load()
+		s.decode(buf, now)
+		s.ring.publish()
+		if i == 0 {
+			r.records += s.count.read.Load() - before
+		}
+	}
 }

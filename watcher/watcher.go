@@ -67,6 +67,9 @@ type Config struct {
 	// Because is the reason told for the backend when it is not auto; "" says
 	// that it was asked for.
 	Because string
+	// Groups, if it is given to several Watchers, lets those of one filesystem
+	// share one fanotify mark and reader. nil shares with nobody.
+	Groups *Groups
 	// Log takes notes; nil discards them.
 	Log *slog.Logger
 
@@ -95,6 +98,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Repoll == 0 {
 		c.Repoll = 10 * time.Second
+	}
+	if c.Groups == nil {
+		c.Groups = new(Groups)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -136,7 +142,9 @@ type Watcher struct {
 	id     identity
 	mounts map[string]int
 	ring   *ring
-	reader *reader
+	sink   *sink
+	group  *group
+	reader *reader // the group's
 	events chan []Event
 	ready  chan struct{}
 	count  counters
@@ -173,24 +181,15 @@ func New(cfg Config) (*Watcher, error) {
 	} else {
 		unix.Close(fd)
 	}
-	group, err := w.choose()
-	if err != nil {
-		return nil, err
-	}
-	if w.reader, err = newReader(group); err != nil {
+	w.ring = newRing(cfg.RingSlots)
+	w.sink = &sink{ring: w.ring, count: &w.count, asked: &w.asked, hold: cfg.hold, broken: make(chan error, 1)}
+	if err := w.choose(); err != nil {
 		return nil, err
 	}
 	// The reader is told of what is mounted later.
 	if w.mounts, err = mountsBelow(cfg.Root); err != nil {
-		w.reader.close()
+		w.Close()
 		return nil, err
-	}
-	w.ring = newRing(cfg.RingSlots)
-	w.reader.ring, w.reader.count, w.reader.asked, w.reader.hold = w.ring, &w.count, &w.asked, cfg.hold
-	if w.kind == BackendFanotify {
-		w.reader.decode = (&fanDecoder{ring: w.ring, count: &w.count}).decode
-	} else {
-		w.reader.decode = (&inoDecoder{ring: w.ring, count: &w.count}).decode
 	}
 	if fs, remote := fsName(cfg.Root); remote {
 		cfg.Log.Warn("changes made by other hosts or behind the filesystem are not seen", "root", cfg.Root, "filesystem", fs)
@@ -199,35 +198,38 @@ func New(cfg Config) (*Watcher, error) {
 	return w, nil
 }
 
-// choose opens the group of the wanted or the best backend.
-func (w *Watcher) choose() (int, error) {
-	w.kind = BackendInotify
-	switch w.cfg.Backend {
-	case BackendFanotify:
-		fd, why := openFanotify(w.cfg)
-		if fd < 0 {
-			return -1, fmt.Errorf("watch %q with fanotify: %s; use backend auto or inotify", w.cfg.Root, why)
-		}
-		w.kind, w.why = BackendFanotify, "fanotify: "+cmp.Or(w.cfg.Because, "asked for")
-		return fd, nil
-	case BackendInotify:
-		w.why = "inotify: " + cmp.Or(w.cfg.Because, "asked for")
-	default:
-		fd, why := openFanotify(w.cfg)
-		if fd >= 0 {
-			w.kind, w.why = BackendFanotify, "fanotify: works here"
-			return fd, nil
+// choose opens or joins the group of the wanted or the best backend.
+func (w *Watcher) choose() error {
+	w.why = "inotify: " + cmp.Or(w.cfg.Because, "asked for")
+	if w.cfg.Backend != BackendInotify {
+		w.sink.decode = (&fanDecoder{ring: w.ring, count: &w.count}).decode
+		g, why := w.cfg.Groups.joinFanotify(w.cfg, w.sink)
+		switch {
+		case g != nil:
+			w.kind, w.why, w.group, w.reader = BackendFanotify, "fanotify: works here", g, g.reader
+			if w.cfg.Backend == BackendFanotify {
+				w.why = "fanotify: " + cmp.Or(w.cfg.Because, "asked for")
+			}
+			return nil
+		case w.cfg.Backend == BackendFanotify:
+			return fmt.Errorf("watch %q with fanotify: %s; use backend auto or inotify", w.cfg.Root, why)
 		}
 		w.why = "inotify: " + why
 	}
+	w.kind = BackendInotify
+	w.sink.decode = (&inoDecoder{ring: w.ring, count: &w.count}).decode
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if errors.Is(err, unix.EMFILE) {
-		return -1, fmt.Errorf("watch %q with inotify: %w: raise the limit of instances: sysctl -w fs.inotify.max_user_instances=1024", w.cfg.Root, err)
+		return fmt.Errorf("watch %q with inotify: %w: raise the limit of instances: sysctl -w fs.inotify.max_user_instances=1024", w.cfg.Root, err)
+	}
+	if err == nil {
+		w.group, err = w.cfg.Groups.found(fd, w.sink)
 	}
 	if err != nil {
-		return -1, fmt.Errorf("watch %q with inotify: %w", w.cfg.Root, err)
+		return fmt.Errorf("watch %q with inotify: %w", w.cfg.Root, err)
 	}
-	return fd, nil
+	w.reader = w.group.reader
+	return nil
 }
 
 // Backend returns the backend in use and why it was chosen.
@@ -257,7 +259,7 @@ func (w *Watcher) Barrier() uint64 {
 	return id
 }
 
-// wake makes the reader look at asked and stop.
+// wake makes the reader look at asked.
 func (w *Watcher) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -269,34 +271,27 @@ func (w *Watcher) wake() {
 // Close gives up a Watcher that will not be Run. After Run it does nothing.
 func (w *Watcher) Close() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.closed {
-		w.closed = true
-		w.reader.close()
+	closed := w.closed
+	w.closed = true
+	w.mu.Unlock()
+	if !closed {
+		w.cfg.Groups.leave(w.group, w.sink)
 	}
 }
 
 // Run watches until ctx ends or the root is gone, and returns nil then. It
 // returns an error if the kernel refuses to go on, and an OutsideError as
-// Config.Weigh says. When it returns, Events is
-// closed and all goroutines and descriptors are gone. Call it once.
+// Config.Weigh says. When it returns, Events is closed and all goroutines and
+// descriptors are gone, but a reader shared with other Watchers
+// (Config.Groups): that goes with the last of them. Call it once.
 func (w *Watcher) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	res := newResolver(w)
-	broken := make(chan error, 1)
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		if err := w.reader.run(); err != nil {
-			broken <- err
-		}
-	})
-	err := res.run(ctx, broken)
+	w.cfg.Groups.start(w.group)
+	err := res.run(ctx, w.sink.broken)
 	cancel()
 	res.back.stop()
-	w.reader.stop.Store(true)
-	w.wake()
-	reading.Wait()
 	w.Close()
 	close(w.events)
 	if err != nil {

@@ -140,6 +140,7 @@ func (w *watchFlags) open(dirs []string, log *slog.Logger) (trees []*tree, err e
 	if err != nil {
 		return nil, usageError{err}
 	}
+	groups := new(watcher.Groups)
 	for _, dir := range dirs {
 		path, err := resolveDir(dir)
 		if err != nil {
@@ -147,7 +148,7 @@ func (w *watchFlags) open(dirs []string, log *slog.Logger) (trees []*tree, err e
 		}
 		own := ownFiles(path)
 		ignore := func(path string, isDir bool) bool { return slices.Contains(own, path) || rules.Excluded(path, isDir) }
-		cfg := watcher.Config{Root: path, Backend: watcher.Backend(w.backend), NoModify: w.modify == "off", Ignore: ignore, Log: log}
+		cfg := watcher.Config{Root: path, Backend: watcher.Backend(w.backend), NoModify: w.modify == "off", Ignore: ignore, Groups: groups, Log: log}
 		if err := cfg.Validate(); err != nil {
 			return trees, usageError{err}
 		}

@@ -41,6 +41,7 @@ type Engine struct {
 	opts    Options
 	log     *slog.Logger
 	roots   []*root
+	groups  watcher.Groups
 	started time.Time
 }
 

@@ -30,7 +30,7 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 	weights := watcher.DefaultWeights()
 	cfg := watcher.Config{
 		Root: path, Backend: watcher.Backend(r.conf.Backend), NoModify: r.conf.Modify == "off",
-		Ignore: r.filter.Excluded, Weigh: &weights, Log: r.engine.log,
+		Ignore: r.filter.Excluded, Weigh: &weights, Groups: &r.engine.groups, Log: r.engine.log,
 	}
 	if r.outside != nil {
 		cfg.Backend, cfg.Because = watcher.BackendInotify, r.outside.Error()
