@@ -75,6 +75,10 @@ func (b *ino) handle(s *slot, p payload) {
 	defer b.mu.Unlock()
 	mask := uint32(s.mask)
 	n := b.tree.watched(s.wd)
+	if mask&unix.IN_IGNORED != 0 && n == 0 || mask&unix.IN_ISDIR != 0 && mask&unix.IN_MOVE != 0 {
+		// A walker may have the directory in its hands.
+		b.tree.changes++
+	}
 	if n == 0 {
 		// A watch given back, whose directory is gone or reported as a whole.
 		b.r.w.count.outside.Add(1)

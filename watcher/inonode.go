@@ -57,9 +57,10 @@ type inoTree struct {
 	// unwatched is the sum of these and those below them.
 	unwatched uint64
 	// age grows when a directory that may have others below it changes place,
-	// moves when any does that had one.
-	age, moves uint64
-	recent     [recentPaths]recentPath
+	// changes when any leaves its own or a watch ends: what was found out about
+	// a directory without the lock may be wrong then.
+	age, changes uint64
+	recent       [recentPaths]recentPath
 	// unwatch gives a watch back.
 	unwatch func(wd int32)
 }
@@ -179,7 +180,7 @@ func (t *inoTree) unlink(id inoID) {
 	}
 	t.names.giveUp(n.name)
 	n.parent, n.name, n.next, n.prev = 0, 0, 0, 0
-	t.moves++
+	t.changes++
 	t.placed(id)
 	if t.names.wasteful() {
 		t.repack()
@@ -234,6 +235,7 @@ func (t *inoTree) bind(id inoID, wd int32) {
 // unbind takes the watch descriptor from id, which does not end the watch.
 func (t *inoTree) unbind(id inoID) {
 	if n := t.node(id); n.wd != 0 {
+		t.changes++
 		t.wds.remove(id)
 		n.wd = 0
 	}

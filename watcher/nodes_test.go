@@ -121,7 +121,7 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 		tree := newInoTree(func(wd int32) { unwatched = append(unwatched, wd) })
 		tree.bind(inoRoot, 1)
 		m := modelTree{1: ""}
-		next := int32(2)
+		next, most := int32(2), 0
 		pick := func() inoID {
 			wds := m.under("")
 			for wd := range m {
@@ -193,6 +193,10 @@ func TestInoTreeBehavesAsItsModel(t *testing.T) {
 			}
 			if got, want := dump(tree), dumpModel(m); got != want {
 				t.Fatalf("seed %d:\n%s\nwant\n%s", seed, got, want)
+			}
+			// A new directory is there before the one it replaces is not.
+			if most = max(most, len(m)); int(tree.top) > most+1 || tree.places.n != len(m)-1 {
+				t.Fatalf("seed %d: %d nodes, %d of them placed, for at most %d directories, now %d", seed, tree.top, tree.places.n, most, len(m))
 			}
 		}
 	}
