@@ -233,7 +233,7 @@ func (f *fan) repoll(now int64) { f.branches.repoll(now) }
 // remounted marks the filesystem again: the old mark went with the old mount.
 func (f *fan) remounted(now int64) {
 	f.closeRoot()
-	if err := markFilesystem(f.r.w.reader.group, f.r.w.cfg.Root); err != nil {
+	if err := markFilesystem(f.r.w.reader.group, f.r.w.cfg); err != nil {
 		f.r.w.cfg.Log.Error("mark the filesystem mounted anew", "root", f.r.w.cfg.Root, "err", err)
 		f.r.emit(Event{Kind: Gone, Time: now})
 		f.r.gone = true

@@ -68,7 +68,7 @@ func (gs *Groups) joinFanotify(cfg Config, s *sink) (g *group, why string) {
 		if g := gs.attach(key, s); g != nil {
 			// The number may have been another filesystem's before: its mark is
 			// gone then. To mark once more does no harm.
-			err := markFilesystem(g.group, cfg.Root)
+			err := markFilesystem(g.group, cfg)
 			if err == nil {
 				err = tryHandles(cfg.Root)
 			}

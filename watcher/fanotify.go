@@ -35,7 +35,7 @@ func openFanotify(cfg Config) (fd int, why string) {
 	case err != nil:
 		return -1, fmt.Sprintf("open a fanotify group: %v", err)
 	}
-	err = markFilesystem(fd, cfg.Root)
+	err = markFilesystem(fd, cfg)
 	if err == nil {
 		err = tryHandles(cfg.Root)
 	}
@@ -61,9 +61,14 @@ func refusal(root string, err error) string {
 	return fmt.Sprintf("mark the filesystem %s: %v", fs, err)
 }
 
-// markFilesystem asks for the events of the whole filesystem that holds root.
-func markFilesystem(fd int, root string) error {
-	return unix.FanotifyMark(fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, fanMask, unix.AT_FDCWD, root)
+// markFilesystem asks for the events of the whole filesystem that holds the
+// root. What others have asked for by the same group stays.
+func markFilesystem(fd int, cfg Config) error {
+	mask := uint64(fanMask)
+	if cfg.NoModify {
+		mask &^= unix.FAN_MODIFY
+	}
+	return unix.FanotifyMark(fd, unix.FAN_MARK_ADD|unix.FAN_MARK_FILESYSTEM, mask, unix.AT_FDCWD, cfg.Root)
 }
 
 // tryHandles sees whether a handle of the root leads back to it.

@@ -159,7 +159,11 @@ func (b *ino) watch(fd int) (int32, error) {
 	if m := b.r.w.cfg.maxWatches; m != nil && int64(b.tree.wds.n) >= m.Load() {
 		return 0, unix.ENOSPC
 	}
-	wd, err := unix.InotifyAddWatch(b.fd, procPath(fd), inoMask)
+	mask := uint32(inoMask)
+	if b.r.w.cfg.NoModify {
+		mask &^= unix.IN_MODIFY
+	}
+	wd, err := unix.InotifyAddWatch(b.fd, procPath(fd), mask)
 	return int32(wd), err
 }
 

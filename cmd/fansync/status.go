@@ -14,6 +14,7 @@ import (
 	"github.com/fansync/fansync/internal/control"
 	"github.com/fansync/fansync/internal/engine"
 	"github.com/fansync/fansync/scheduler"
+	"github.com/fansync/fansync/watcher"
 )
 
 // daemonStatus is one daemon's answer.
@@ -74,8 +75,8 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 			if root.Problem != "" {
 				fmt.Fprintf(w, "  problem: %s\n", root.Problem)
 			}
-			if s := root.Watch; s != nil && 2*s.Outside > s.Read {
-				fmt.Fprintf(w, "  %d %% of %d change records came from elsewhere on the filesystem\n", 100*s.Outside/s.Read, s.Read)
+			if root.Watch != nil {
+				printWatch(w, root.Watch)
 			}
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 			fmt.Fprintln(t, "  REMOTE\tSTATE\tLAG\tBACKLOG\tIN FLIGHT\tFAILING\tLAST SUCCESS\tREASON")
@@ -93,6 +94,22 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 		}
 	}
 	return nil
+}
+
+// printWatch tells what an operator may want to change about the watch.
+func printWatch(w io.Writer, s *watcher.Stats) {
+	if 2*s.Outside > s.Read {
+		fmt.Fprintf(w, "  %d %% of %d change records came from elsewhere on the filesystem\n", 100*s.Outside/s.Read, s.Read)
+	}
+	if s.UnwatchedDirs > 0 {
+		fmt.Fprintf(w, "  %d directories are above the limit of watches and only compared now and then; the log says how to raise it. Such as:\n", s.UnwatchedDirs)
+	}
+	for _, path := range s.UnwatchedPaths {
+		fmt.Fprintf(w, "    %q\n", path)
+	}
+	for _, path := range s.UnwatchedMounts {
+		fmt.Fprintf(w, "  mounted at %q: not watched, only compared now and then\n", path)
+	}
 }
 
 func lag(r scheduler.Status) string {
