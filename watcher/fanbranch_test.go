@@ -107,6 +107,9 @@ func TestBranch(t *testing.T) {
 				if n := p.w.Stats().Watches; (n > 0) != c.watches {
 					t.Error("inotify watches:", n)
 				}
+				if p.w.Blind("a/m/g") != c.watches || p.w.Blind("a/m") != c.watches || p.w.Blind("a/m2") {
+					t.Error("blind at the wrong paths")
+				}
 				// The root's own filesystem is watched as ever.
 				write(t, p.path("a/x"), "1")
 				want(t, p.sync(), "a/x", Created)

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -28,6 +29,18 @@ func (k *kids) add(path string, w *Watcher) (remove func()) {
 		s := w.Stats()
 		k.past.addTotals(&s)
 	}
+}
+
+// blind is Watcher.Blind for the branches.
+func (k *kids) blind(path string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for w, at := range k.live {
+		if below, is := strings.CutPrefix(path, at); is && (below == "" || below[0] == '/') {
+			return w.Blind(strings.TrimPrefix(below, "/"))
+		}
+	}
+	return false
 }
 
 // into adds up what the branches have counted. Events are counted when the

@@ -235,6 +235,11 @@ func (w *Watcher) choose() error {
 // Backend returns the backend in use and why it was chosen.
 func (w *Watcher) Backend() (Backend, string) { return w.kind, w.why }
 
+// Blind reports whether a path, relative to the root, is watched with inotify:
+// with the root, or because the filesystem mounted there cannot do better. Then
+// no Event is Hidden. Any goroutine may call it.
+func (w *Watcher) Blind(path string) bool { return w.kind == BackendInotify || w.kids.blind(path) }
+
 // Events is where batches of at most 512 Events come from. The receiver owns
 // each batch. It is closed when Run ends.
 func (w *Watcher) Events() <-chan []Event { return w.events }

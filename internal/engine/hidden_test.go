@@ -13,6 +13,7 @@ import (
 
 	"github.com/fansync/fansync/internal/links"
 	"github.com/fansync/fansync/internal/mirrortest"
+	"github.com/fansync/fansync/watcher"
 )
 
 // hiding are ways to change a file through a link so that little or nothing of
@@ -98,6 +99,40 @@ func TestHiddenWrites(t *testing.T) {
 			m.equal(t)
 		}
 	})
+}
+
+// So it is in a filesystem mounted inside the root that only inotify can watch.
+func TestHiddenWritesBelowAMountPoint(t *testing.T) {
+	m := newMirror(t, "auto")
+	at, under := filepath.Join(m.src, "m"), mirrortest.TmpfsDir(t)
+	for _, dir := range []string{at, under + "/lower", under + "/upper", under + "/work"} {
+		mkdir(t, dir)
+	}
+	// In the upper layer: a link to a file of the lower one makes a copy first.
+	paths := oldFiles(t, under+"/upper", 60)
+	opts := fmt.Sprintf("lowerdir=%[1]s/lower,upperdir=%[1]s/upper,workdir=%[1]s/work", under)
+	if err := unix.Mount("overlay", at, "overlay", 0, opts); err != nil {
+		t.Skip("mount:", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	e := m.start(t)
+	e.flush(t)
+	r := e.roots[0]
+	r.mu.Lock()
+	b, why := r.watch.Backend()
+	r.mu.Unlock()
+	if b != watcher.BackendFanotify {
+		t.Skip(why)
+	}
+	for i, path := range paths {
+		hide(t, at, strings.Replace(path, under+"/upper", at, 1), i)
+	}
+	e.flush(t)
+	m.equal(t)
 }
 
 // Nobody need ask.

@@ -240,3 +240,40 @@ func TestRemotesAreStrangers(t *testing.T) {
 	e.flush(t)
 	mirrortest.RequireEqual(t, m.src, slowDst, mirrortest.DiffOptions{})
 }
+
+// Roots of one filesystem share what the kernel keeps for a watcher.
+func TestRootsShareAFanotifyGroup(t *testing.T) {
+	one, two := newMirror(t, "fanotify"), newMirror(t, "fanotify")
+	two.src = filepath.Join(filepath.Dir(one.src), "two")
+	mkdir(t, two.src)
+	two.conf.Roots[0].Path = two.src
+	conf := config.Config{Roots: append(one.conf.Roots, two.conf.Roots...)}
+	e := startEngine(t, conf, &trace{})
+	e.flush(t)
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups := 0
+	for _, fd := range fds {
+		// The list's own descriptor is gone by now.
+		if at, _ := os.Readlink("/proc/self/fd/" + fd.Name()); at == "anon_inode:[fanotify]" {
+			groups++
+		}
+	}
+	if groups != 1 {
+		t.Errorf("%d fanotify groups for two roots of one filesystem", groups)
+	}
+	for i := range 50 {
+		write(t, filepath.Join(one.src, fmt.Sprint("one", i)), "1")
+		write(t, filepath.Join(two.src, fmt.Sprint("two", i)), "2")
+	}
+	write(t, filepath.Join(one.src, "moved"), "m")
+	e.flush(t)
+	if err := os.Rename(filepath.Join(one.src, "moved"), filepath.Join(two.src, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	e.flush(t)
+	one.equal(t)
+	two.equal(t)
+}

@@ -83,7 +83,7 @@ func (r *root) index(w *watcher.Watcher, path string) *links.Index {
 	backend, _ := w.Backend()
 	cfg := links.Config{
 		Root: path, Skip: r.filter.Excluded, Log: r.engine.log,
-		Blind: backend == watcher.BackendInotify, NoSearch: r.conf.HiddenWrites == "ignore",
+		Blind: backend == watcher.BackendInotify, BlindAt: w.Blind, NoSearch: r.conf.HiddenWrites == "ignore",
 	}
 	if r.engine.opts.Links != nil {
 		r.engine.opts.Links(&cfg)

@@ -15,6 +15,9 @@ type Config struct {
 	// Blind says that no event tells of a change under a name that is gone, as
 	// with inotify, so that the Index must suspect it by itself.
 	Blind bool
+	// BlindAt reports whether Blind holds for a path, if it does not for all of
+	// the tree. Several goroutines call it. nil: for none.
+	BlindAt func(path string) bool
 	// NoSearch leaves aside all suspicion.
 	NoSearch bool
 	// Settle is how long a suspicion waits at least for a search in the
@@ -30,6 +33,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Skip == nil {
 		c.Skip = func(string, bool) bool { return false }
+	}
+	if c.BlindAt == nil || c.NoSearch {
+		c.BlindAt = func(string) bool { return false }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -46,6 +46,7 @@ func New(cfg Config) *Index {
 		cfg: cfg.withDefaults(), max: maxNames, names: newNames(),
 		recent: newFIFO[inode, string](recentFiles), doubts: newDoubts(cfg.Blind && !cfg.NoSearch),
 	}
+	x.doubts.blindAt = x.cfg.BlindAt
 	x.publish()
 	return x
 }

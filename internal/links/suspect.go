@@ -52,7 +52,9 @@ func (s *suspicion) join(o suspicion) {
 // finds the files that were told.
 type doubts struct {
 	// blind: the events do not tell of changes under names that are gone.
+	// blindAt: so it is for a path, while blind is not set.
 	blind   bool
+	blindAt func(path string) bool
 	pending suspicion
 	clock   clock
 	// began is when the Index was made: older changes are the business of the
@@ -82,7 +84,7 @@ type mark struct{ wrote, left int64 }
 func newDoubts(blind bool) doubts {
 	now := watcher.Now()
 	return doubts{
-		blind: blind, began: now, clock: clock{offset: time.Now().UnixNano() - now},
+		blind: blind, blindAt: func(string) bool { return false }, began: now, clock: clock{offset: time.Now().UnixNano() - now},
 		told: newFIFO[uint64, state](toldPaths), marks: newFIFO[uint64, mark](markedPaths), seed: maphash.MakeSeed(),
 		trees: newFIFO[string, int64](toldTrees),
 	}
@@ -119,7 +121,7 @@ func (d *doubts) observe(entries []coalesce.Entry) {
 //   - A path that a file was taken away from twice, or that is in use again: it
 //     may have been a directory meanwhile.
 func (d *doubts) judge(e coalesce.Entry, a attrs, missing bool) {
-	if !d.blind {
+	if !d.blind && !d.blindAt(e.Path) {
 		return
 	}
 	gone := e.Any(coalesce.Gone | coalesce.Ghost)
@@ -168,7 +170,7 @@ func (d *doubts) mark(e coalesce.Entry, changed, left bool) bool {
 // known, unless the look itself makes the next time of change differ.
 func (d *doubts) remember(e coalesce.Entry, a attrs, at looks) {
 	switch {
-	case !d.blind && !d.pending.on:
+	case !d.blind && !d.pending.on && !d.blindAt(e.Path):
 	case e.Has(coalesce.Subtree) && e.Any(coalesce.Moved|coalesce.Racy):
 		d.trees.put(e.Path, at.since)
 	case e.Any(coalesce.Content|coalesce.Racy) && a.regular() && (at.fine || a.ctime < at.since):
