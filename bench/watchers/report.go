@@ -94,7 +94,7 @@ func markdown(run Run, cells []Cell) string {
 				some = append(some, c)
 			}
 		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s: %s\n\n", name, docs[name], "Size", some[0].Params)
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nSize: %s\n\n", name, docs[name], some[0].Params)
 		table(&b, columnsOf(name), some)
 	}
 	return b.String()
