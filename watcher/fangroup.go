@@ -65,43 +65,44 @@ func filesystemKey(cfg Config) (key groupKey, ok bool) {
 func (gs *Groups) joinFanotify(cfg Config, s *sink) (g *group, why string) {
 	key, keyed := filesystemKey(cfg)
 	if keyed {
-		if g := gs.attach(key, s); g != nil {
-			// The number may have been another filesystem's before: its mark is
-			// gone then. To mark once more does no harm.
-			err := markFilesystem(g.group, cfg)
-			if err == nil {
-				err = tryHandles(cfg.Root)
-			}
-			if err == nil {
-				return g, ""
-			}
-			gs.leave(g, s)
-			return nil, refusal(cfg.Root, err)
+		if g := gs.attach(key, s, nil); g != nil {
+			return gs.joined(g, cfg, s)
 		}
 	}
 	fd, why := openFanotify(cfg)
 	if fd < 0 {
 		return nil, why
 	}
-	g, err := gs.found(fd, s)
+	own, err := gs.found(fd, s)
 	if err != nil {
 		return nil, err.Error()
 	}
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	// Two that come at the same time may have a group each.
-	if keyed && gs.by[key] == nil {
-		if gs.by == nil {
-			gs.by = map[groupKey]*group{}
+	if keyed {
+		if g := gs.attach(key, s, own); g != own {
+			own.close() // another was quicker
+			return gs.joined(g, cfg, s)
 		}
-		g.key, g.keyed = key, true
-		gs.by[key] = g
+	}
+	return own, ""
+}
+
+// joined marks the filesystem of a sink that was attached to a group with
+// others: its number may have been another one's before, whose mark is gone.
+// To mark once more does no harm.
+func (gs *Groups) joined(g *group, cfg Config, s *sink) (*group, string) {
+	err := markFilesystem(g.reader.group, cfg)
+	if err == nil {
+		err = tryHandles(cfg.Root)
+	}
+	if err != nil {
+		gs.leave(g, s)
+		return nil, refusal(cfg.Root, err)
 	}
 	return g, ""
 }
 
-// found makes a group of the descriptor fd, for one sink. It owns fd, also if
-// it fails.
+// found makes a group of a descriptor, for one sink. It owns the descriptor,
+// also if it fails.
 func (gs *Groups) found(fd int, s *sink) (*group, error) {
 	r, err := newReader(fd)
 	if err != nil {
@@ -111,17 +112,24 @@ func (gs *Groups) found(fd int, s *sink) (*group, error) {
 	return &group{reader: r, done: make(chan struct{})}, nil
 }
 
-// attach adds a sink to the group of a key. What happens from then on is in
-// its ring.
-func (gs *Groups) attach(key groupKey, s *sink) *group {
+// attach adds a sink to the group of a key: what happens from then on is in its
+// ring. If there is none it becomes own, which has the sink already or is nil.
+func (gs *Groups) attach(key groupKey, s *sink, own *group) *group {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	g := gs.by[key]
-	if g != nil {
+	if g := gs.by[key]; g != nil {
 		all := append(slices.Clone(*g.sinks.Load()), s)
 		g.sinks.Store(&all)
+		return g
 	}
-	return g
+	if own != nil {
+		if gs.by == nil {
+			gs.by = map[groupKey]*group{}
+		}
+		own.key, own.keyed = key, true
+		gs.by[key] = own
+	}
+	return own
 }
 
 // start makes the group's reader run if it does not yet.

@@ -159,6 +159,58 @@ func TestGroupJoinedByMany(t *testing.T) {
 	wantInUse(t, 0, 0)
 }
 
+// All come at once, as an engine's roots do.
+func TestGroupFoundAtTheSameTime(t *testing.T) {
+	top := tempRoot(t, "disk")
+	need(t, BackendFanotify, top)
+	for range 20 {
+		gs := new(Groups)
+		var all [6]*Watcher
+		var wg sync.WaitGroup
+		for i := range all {
+			wg.Go(func() {
+				var err error
+				if all[i], err = New(Config{Root: top, Backend: BackendFanotify, Groups: gs, RingSlots: 64}); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		wantInUse(t, 1, 1)
+		for _, w := range all {
+			w.Close()
+		}
+		wantInUse(t, 0, 0)
+	}
+}
+
+func TestGroupReaderAllocatesNothing(t *testing.T) {
+	buf := unhex(t, strings.Repeat(fanGolden["create"].in+fanGolden["rename"].in, 50))
+	var sinks []*sink
+	for range 3 {
+		ring, c := newRing(1<<10), new(counters)
+		sinks = append(sinks, &sink{ring: ring, count: c, decode: (&fanDecoder{ring: ring, count: c}).decode})
+	}
+	var r reader
+	r.sinks.Store(&sinks)
+	n := testing.AllocsPerRun(100, func() {
+		r.deal(buf)
+		for _, s := range sinks {
+			for s.ring.peek() != nil {
+				s.ring.pop()
+			}
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for i, s := range sinks {
+		if got := s.count.read.Load(); got != r.records || got == 0 || s.ring.dropped > 0 {
+			t.Errorf("sink %d: %d of %d records, %d dropped", i, got, r.records, s.ring.dropped)
+		}
+	}
+}
+
 func TestGroupOfNestedRoots(t *testing.T) {
 	_, all := together(t, "disk", "a", "a/b")
 	a, b := all[0], all[1]

@@ -192,4 +192,15 @@ func TestMountTable(t *testing.T) {
 	if all := parseMounts([]byte(table), "/"); len(all) != 5 {
 		t.Error(all)
 	}
+	table += "41 30 0:5 / /r/s rw shared:1 master:2 - sysfs none rw\n42 30 0:6 / /r/s rw - tmpfs none rw\n43 30 0:7 / /r/t rw shared:1\n"
+	for path, fs := range map[string]string{"/r/a b": "ext4", "/proc": "proc", "/r/s": "tmpfs", "/r/t": "", "/r/d": ""} {
+		if got := parseType([]byte(table), path); got != fs {
+			t.Errorf("type of %q: %q, want %q", path, got, fs)
+		}
+	}
+	for id, dev := range map[uint64]string{32: "8:3", 41: "0:5", 4: ""} {
+		if got := parseDevice([]byte(table), id); got != dev {
+			t.Errorf("device of mount %d: %q, want %q", id, got, dev)
+		}
+	}
 }
