@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,32 +234,6 @@ func TestBranchBarrierComesAfterItsEvents(t *testing.T) {
 	}
 }
 
-func TestBranchFollowsTheDirectoryThatHoldsIt(t *testing.T) {
-	root := branched(t, "disk")
-	mountAt(t, "none", root+"/a/m", "tmpfs", 0, "")
-	outside := root + "/../out"
-	mountAt(t, "none", outside+"/n", "tmpfs", 0, "")
-	t.Cleanup(func() {
-		for _, at := range []string{root + "/b/m", root + "/in/n", root + "/../gone/n"} {
-			detach(at)
-		}
-	})
-	p := watch(t, Config{Root: root})
-	rename(t, root+"/a", root+"/b")
-	ev := p.sync()
-	want(t, ev, "b/m", Rescan)
-	liveAt(t, p, "b/m")
-	rename(t, outside, root+"/in")
-	want(t, p.sync(), "in/n", Rescan)
-	liveAt(t, p, "in/n")
-	rename(t, root+"/in", root+"/../gone")
-	p.sync()
-	write(t, root+"/../gone/n/f", "1")
-	if ev := p.sync(); len(ev) != 0 {
-		t.Error("events of what has left:", ev)
-	}
-}
-
 func TestBranchIgnored(t *testing.T) {
 	root := branched(t, "disk")
 	mountAt(t, "none", root+"/no/m", "tmpfs", 0, "")
@@ -307,25 +280,6 @@ func TestBranchThatCannotBeWatched(t *testing.T) {
 	}
 	write(t, root+"/p/f", "1")
 	want(t, p.sync(), "p/f", Created)
-}
-
-func TestBranchTriesAgain(t *testing.T) {
-	root := branched(t, "disk")
-	mountAt(t, "none", root+"/m", "tmpfs", 0, "")
-	var refused atomic.Bool
-	refused.Store(true)
-	w, err := New(Config{Root: root, Repoll: time.Millisecond, noBranch: &refused})
-	ok(t, err)
-	p := run(t, w)
-	p.awaitReady()
-	p.until(func(e Event) bool { return e.Path == "m" && e.Reason == NewMount })
-	if m := p.w.Stats().UnwatchedMounts; !slices.Equal(m, []string{"m"}) {
-		t.Error("unwatched mounts:", m)
-	}
-	refused.Store(false)
-	eventually(t, func() bool { return len(p.w.Stats().UnwatchedMounts) == 0 })
-	p.sync()
-	liveAt(t, p, "m")
 }
 
 // A receiver that stalls holds up neither the branch's reader nor its kernel
