@@ -46,6 +46,11 @@ type branch struct {
 	// early: it was mounted when the root's watching began, so nothing of it
 	// needs a Rescan. again: it was blind, and this is another try.
 	early, again bool
+	// stale: mounts have changed since it was opened, maybe before a look at
+	// it. The table may not show it, for it uses its numbers again.
+	stale bool
+	// uncovered: it is looked at again, having been covered.
+	uncovered bool
 }
 
 // branchNews is what the goroutine of a branch tells the resolver: events, or
@@ -210,8 +215,10 @@ func (t *branches) handle(n branchNews, now int64) {
 			r.w.mounts[b.path] = -1
 		}
 		r.recheck = true
+	case b.stale:
+		t.reopen(b)
 	default:
-		if b.state == standing || !b.early {
+		if b.state == standing || !b.early && !(b.uncovered && n.state == covered) {
 			r.rescan(b.path, NewMount, now)
 		}
 		b.state, b.w, b.owes = n.state, nil, false
@@ -299,6 +306,16 @@ func (t *branches) meet() {
 
 // changed follows a change of the mount table.
 func (t *branches) changed(paths []string, now int64) {
+	for path, b := range t.by {
+		switch {
+		case b.state == opening:
+			b.stale = true
+		case b.state == covered || b.state == blind && !b.hopeless:
+			if t.f.r.w.mounts[path] == b.mount {
+				t.reopen(b)
+			}
+		}
+	}
 	opened, closed := t.match(false)
 	fresh := map[string]struct{}{}
 	for _, path := range opened {
@@ -328,11 +345,16 @@ func (t *branches) repoll(now int64) {
 			t.f.r.rescan(path, NewMount, now)
 			continue
 		}
-		// Its end, either way, is a Rescan.
-		t.close(b)
-		t.open(path, b.mount, false)
-		t.by[path].again = true
+		t.reopen(b) // its end, either way, is a Rescan
 	}
+}
+
+// reopen tries a branch again that is not standing.
+func (t *branches) reopen(b *branch) {
+	t.close(b)
+	t.open(b.path, b.mount, false)
+	next := t.by[b.path]
+	next.again, next.uncovered = b.state == blind, b.state == covered
 }
 
 // tell brings the list of what is not watched live up to date.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -182,8 +183,14 @@ func TestMountTable(t *testing.T) {
 		"32 30 8:3 / /r/c rw - ext4 /dev/c rw\n" +
 		"33 30 8:4 / /rr rw - ext4 /dev/d rw\nbroken\n"
 	got := parseMounts([]byte(table), "/r")
-	if len(got) != 2 || got["a b"] != 31 || got["c"] != 32 {
+	if len(got) != 2 || got["a b"] == 0 || got["c"] == 0 || got["a b"] == got["c"] {
 		t.Error(got)
+	}
+	for what, with := range map[string]string{"id": "50 30 8:3 / /r/c rw - ext4 /dev/c rw", "type": "32 30 8:3 / /r/c rw - xfs /dev/c rw"} {
+		other := parseMounts([]byte(strings.Replace(table, "32 30 8:3 / /r/c rw - ext4 /dev/c rw", with, 1)), "/r")
+		if diff := changedMounts(got, other); len(diff) != 1 || diff[0] != "c" {
+			t.Errorf("another %s: %v", what, diff)
+		}
 	}
 	stacked := parseMounts([]byte(table+"40 32 8:5 / /r/c rw - ext4 /dev/e rw\n"), "/r")
 	if diff := changedMounts(got, stacked); len(diff) != 1 || diff[0] != "c" {

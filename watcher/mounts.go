@@ -23,7 +23,8 @@ func mountsBelow(root string) (map[string]int, error) {
 }
 
 // parseMounts takes the mount table apart: of each line
-// "id parent major:minor root mountpoint options…" it needs id and mountpoint.
+// "id parent major:minor root mountpoint options… - type…" it needs id,
+// mountpoint and type: numbers are used again soon.
 func parseMounts(table []byte, root string) map[string]int {
 	below := map[string]int{}
 	prefix := strings.TrimSuffix(root, "/") + "/"
@@ -38,6 +39,9 @@ func parseMounts(table []byte, root string) map[string]int {
 		}
 		at := unescapeMount(string(f[4]))
 		if rel, ok := strings.CutPrefix(at, prefix); ok && rel != "" {
+			for _, c := range lineType(f) {
+				id = id*31 + int(c)
+			}
 			below[rel] = below[rel]*31 + id
 		}
 	}
@@ -61,11 +65,18 @@ func parseType(table []byte, path string) (fs string) {
 		if len(f) < 5 || unescapeMount(string(f[4])) != path {
 			continue
 		}
-		if i := slices.IndexFunc(f, func(b []byte) bool { return string(b) == "-" }); i >= 0 && i+1 < len(f) {
-			fs = string(f[i+1])
-		}
+		fs = string(lineType(f))
 	}
 	return fs
+}
+
+// lineType is the type of filesystem in a line's fields, if it tells.
+func lineType(fields [][]byte) []byte {
+	i := slices.IndexFunc(fields, func(b []byte) bool { return string(b) == "-" })
+	if i < 0 || i+1 >= len(fields) {
+		return nil
+	}
+	return fields[i+1]
 }
 
 // parseDevice takes the device number, as "major:minor", of the mount with

@@ -19,8 +19,8 @@ type backend interface {
 	// lost is told that records are missing for a reason, and sees to the
 	// Rescan of the root.
 	lost(why Reason, now int64)
-	// mounted is told at which paths below the root the mounts changed, and
-	// what mount points there are now.
+	// mounted is told at which paths below the root the mounts changed, as far
+	// as the mount table shows it, and what mount points there are now.
 	mounted(changed, all []string, now int64)
 	// remounted is told that the root's filesystem was mounted anew.
 	remounted(now int64)
@@ -307,8 +307,8 @@ func (r *resolver) checkMounts(now int64) {
 	r.w.mounts = mounts
 	if len(changed) > 0 {
 		r.w.cfg.Log.Info("mounts below the watch root changed", "root", r.w.cfg.Root, "paths", changed)
-		r.back.mounted(changed, sortedKeys(mounts), now)
 	}
+	r.back.mounted(changed, sortedKeys(mounts), now)
 }
 
 // vanished reports whether err says that nothing, or something other than a

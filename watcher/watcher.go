@@ -191,6 +191,10 @@ func New(cfg Config) (*Watcher, error) {
 		w.Close()
 		return nil, err
 	}
+	if id, err := identify(cfg.Root); err != nil || id != w.id {
+		w.Close()
+		return nil, fmt.Errorf("watch root %q: was replaced while it was being opened; try again", cfg.Root)
+	}
 	if fs, remote := fsName(cfg.Root); remote {
 		cfg.Log.Warn("changes made by other hosts or behind the filesystem are not seen", "root", cfg.Root, "filesystem", fs)
 	}
