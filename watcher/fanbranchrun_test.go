@@ -2,8 +2,8 @@ package watcher
 
 import (
 	"fmt"
-	"os"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,30 +78,26 @@ func TestBranchFollowsTheDirectoryThatHoldsIt(t *testing.T) {
 	}
 }
 
+// Without a free descriptor nothing can be opened.
 func TestBranchTriesAgain(t *testing.T) {
 	root := branched(t, "disk")
 	mountAt(t, "none", root+"/m", "tmpfs", 0, "")
-	const limit = "/proc/sys/fs/fanotify/max_user_groups"
-	const instances = "/proc/sys/fs/inotify/max_user_instances"
 	w, err := New(Config{Root: root, Repoll: time.Millisecond})
 	ok(t, err)
-	var old [2][]byte
-	for i, file := range []string{limit, instances} {
-		old[i], err = os.ReadFile(file)
-		ok(t, err)
-		if err := os.WriteFile(file, []byte("0"), 0); err != nil {
-			w.Close()
-			t.Skip(err)
-		}
-		t.Cleanup(func() { ok(t, os.WriteFile(file, old[i], 0)) })
-	}
+	var old unix.Rlimit
+	ok(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	ok(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Max: old.Max}))
+	restore := sync.OnceFunc(func() { ok(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &old)) })
+	t.Cleanup(restore)
 	p := run(t, w)
 	p.awaitReady()
-	p.until(func(e Event) bool { return e.Path == "m" && e.Reason == NewMount })
+	for range 2 {
+		p.until(func(e Event) bool { return e.Path == "m" && e.Reason == NewMount })
+	}
 	if m := p.w.Stats().UnwatchedMounts; !slices.Equal(m, []string{"m"}) {
 		t.Error("unwatched mounts:", m)
 	}
-	ok(t, os.WriteFile(limit, old[0], 0))
+	restore()
 	eventually(t, func() bool { return len(p.w.Stats().UnwatchedMounts) == 0 })
 	p.sync()
 	liveAt(t, p, "m")
