@@ -215,6 +215,7 @@ func (t *inoTree) drop(id inoID) {
 			t.unbind(at)
 			t.unwatch(wd)
 		}
+		t.changes++
 		n.gen++
 		n.next, t.free = t.free, at
 		at = up

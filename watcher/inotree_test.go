@@ -48,6 +48,17 @@ func TestMemoryOfADirectory(t *testing.T) {
 	}
 }
 
+// The path is all that a record of a known directory's file is to allocate.
+func TestAllocationsOfARecord(t *testing.T) {
+	b, s, p := benchRecord()
+	if n := testing.AllocsPerRun(1000, func() {
+		b.handle(s, p)
+		b.r.out = b.r.out[:0]
+	}); n != 1 {
+		t.Error("allocations:", n)
+	}
+}
+
 // A rename gives up a name for another one; both are gone from memory in time.
 func TestNamesGivenUpAreForgotten(t *testing.T) {
 	tree := newInoTree(func(int32) {})

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // benchWidth is how many directories each directory of the tree has; with three
@@ -78,6 +80,26 @@ func BenchmarkLookup(b *testing.B) {
 		}
 		lookUp(b, benchWatches(len(paths)), func(wd int32) string { return by[wd] })
 	})
+}
+
+// BenchmarkRecord makes the Event of a record of one known directory, as most
+// are of few.
+func BenchmarkRecord(b *testing.B) {
+	b.ReportAllocs()
+	back, s, p := benchRecord()
+	for b.Loop() {
+		back.handle(s, p)
+		back.r.out = back.r.out[:0]
+	}
+}
+
+// benchRecord is a backend with the tree of benchTree, and a record for it.
+func benchRecord() (*ino, *slot, payload) {
+	b := newIno(&resolver{w: &Watcher{reader: &reader{group: -1}}})
+	b.tree = benchInoTree()
+	dir := b.tree.find("directory-07/directory-11/directory-13")
+	s := &slot{wd: b.tree.node(dir).wd, mask: unix.IN_CLOSE_WRITE, time: 1}
+	return b, s, payload{partName: []byte("a file's name.txt")}
 }
 
 var movedNames = [2]string{"moved-0", "moved-1"}
