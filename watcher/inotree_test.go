@@ -147,8 +147,8 @@ func TestWatchesAreFoundLikeInAMap(t *testing.T) {
 	}
 }
 
-// Directories change places while they are armed: in the end each is known
-// where it is, and there are no more.
+// Directories come, go and change places while they are armed: in the end each
+// is known where it is, and there are no more.
 func TestDirectoriesMovedWhileArming(t *testing.T) {
 	for _, where := range []string{"disk", "shm"} {
 		t.Run(where, func(t *testing.T) {
@@ -176,8 +176,15 @@ func moveWhileArming(t *testing.T, root string, seed uint64) {
 			return fmt.Sprintf("%s/p%d/k%d", root, rnd.IntN(parents), rnd.IntN(kids+5))
 		}
 		for i := 0; !over.Load(); i++ {
-			// Most have been moved before, or something is there.
-			_ = os.Rename(place(), place())
+			// Often there is nothing, or something is in the way.
+			switch rnd.IntN(4) {
+			case 0:
+				_ = os.Remove(place() + "/sub")
+			case 1:
+				_ = os.Mkdir(place()+"/sub", 0o755)
+			default:
+				_ = os.Rename(place(), place())
+			}
 			if i == 20 {
 				close(begun)
 			}
