@@ -75,8 +75,9 @@ func (b *ino) handle(s *slot, p payload) {
 	defer b.mu.Unlock()
 	mask := uint32(s.mask)
 	n := b.tree.watched(s.wd)
-	if mask&unix.IN_IGNORED != 0 && n == 0 || mask&unix.IN_ISDIR != 0 && mask&unix.IN_MOVE != 0 {
-		// A walker may have the directory in its hands.
+	if mask&unix.IN_IGNORED != 0 && n == 0 || mask&unix.IN_ISDIR != 0 && mask&(unix.IN_MOVE|unix.IN_DELETE) != 0 {
+		// A walker may have the directory in its hands, and then another may have
+		// taken its place.
 		b.tree.changes++
 	}
 	if n == 0 {
