@@ -224,8 +224,8 @@ func (j judge) unexplained() []string {
 	_, unknown := hiddenIn(j.events)
 	told := func(path string) bool {
 		one := map[string]string{path: "changed"}
-		if j.past {
-			return len(unexplained(one, nil, j.events)) == 0
+		if _, is := j.after.text[path]; !is && j.past {
+			return len(unexplained(one, nil, j.events)) == 0 || j.belowNew(path)
 		}
 		return len(unexplained(nil, one, j.events)) == 0
 	}
@@ -249,4 +249,17 @@ func (j judge) unexplained() []string {
 		}
 	}
 	return bad
+}
+
+// belowNew reports whether a directory above path is told as new: names that
+// came and went in it before its watch stood are told of by nobody.
+func (j judge) belowNew(path string) bool {
+	by := kinds(j.events)
+	for path != "" {
+		path, _ = splitLast(path)
+		if by[path].has(Created | Dir) {
+			return true
+		}
+	}
+	return false
 }
