@@ -88,8 +88,6 @@ func openBranch(cfg Config) (*Watcher, branchState, error) {
 		return nil, blind, fmt.Errorf("look at mount point: %w", err)
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return nil, blind, fmt.Errorf("a file is mounted: %w", errNotLive)
-	case cfg.noBranch != nil && cfg.noBranch.Load():
-		return nil, blind, unix.EMFILE
 	}
 	w, err := New(cfg)
 	return w, blind, err

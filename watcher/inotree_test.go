@@ -53,7 +53,7 @@ func TestAllocationsOfARecord(t *testing.T) {
 	b, s, p := benchRecord()
 	if n := testing.AllocsPerRun(1000, func() {
 		b.handle(s, p)
-		b.r.out = b.r.out[:0]
+		b.r.out.events = b.r.out.events[:0]
 	}); n != 1 {
 		t.Error("allocations:", n)
 	}

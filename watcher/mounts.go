@@ -29,7 +29,7 @@ func parseMounts(table []byte, root string) map[string]int {
 	below := map[string]int{}
 	prefix := strings.TrimSuffix(root, "/") + "/"
 	for line := range bytes.Lines(table) {
-		f := bytes.Fields(line)
+		f := mountFields(line)
 		if len(f) < 5 {
 			continue
 		}
@@ -48,6 +48,12 @@ func parseMounts(table []byte, root string) map[string]int {
 	return below
 }
 
+// mountFields divides a line of the mount table. Only the blank divides: other
+// white space may stand in names.
+func mountFields(line []byte) [][]byte {
+	return bytes.Split(bytes.TrimSuffix(line, []byte{'\n'}), []byte{' '})
+}
+
 // filesystemAt names the type of what was mounted last at path, or "" if it is
 // not a mount point. It does not touch the filesystem.
 func filesystemAt(path string) (string, error) {
@@ -61,7 +67,7 @@ func filesystemAt(path string) (string, error) {
 // parseType takes the mount table apart: the type follows a field "-".
 func parseType(table []byte, path string) (fs string) {
 	for line := range bytes.Lines(table) {
-		f := bytes.Fields(line)
+		f := mountFields(line)
 		if len(f) < 5 || unescapeMount(string(f[4])) != path {
 			continue
 		}
@@ -84,7 +90,7 @@ func lineType(fields [][]byte) []byte {
 func parseDevice(table []byte, id uint64) string {
 	want := strconv.FormatUint(id, 10)
 	for line := range bytes.Lines(table) {
-		if f := bytes.Fields(line); len(f) > 2 && string(f[0]) == want {
+		if f := mountFields(line); len(f) > 2 && string(f[0]) == want {
 			return string(f[2])
 		}
 	}

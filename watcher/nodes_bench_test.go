@@ -89,7 +89,7 @@ func BenchmarkRecord(b *testing.B) {
 	back, s, p := benchRecord()
 	for b.Loop() {
 		back.handle(s, p)
-		back.r.out = back.r.out[:0]
+		back.r.out.events = back.r.out.events[:0]
 	}
 }
 

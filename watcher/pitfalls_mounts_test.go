@@ -176,25 +176,26 @@ func TestPitfall20BtrfsSubvolumes(t *testing.T) {
 func TestPitfall23MountInsideTheTree(t *testing.T) {
 	needRoot(t)
 	eachPlace(t, everywhere, func(t *testing.T, root string, b Backend) {
-		at := root + "/a/m"
+		const name = "a/\u3000m \r" // blanks that are no separators in the mount table
+		at := filepath.Join(root, name)
 		mkdir(t, at+"/under")
 		p := watch(t, Config{Root: root, Backend: b, Repoll: time.Millisecond})
 		mirrortest.Mount(t, "none", at, "tmpfs", 0, "")
-		newMount := func(e Event) bool { return e.Path == "a/m" && e.Reason == NewMount }
+		newMount := func(e Event) bool { return e.Path == name && e.Reason == NewMount }
 		p.until(newMount)
 		mkdir(t, at+"/d")
 		write(t, at+"/d/f", "1")
 		p.until(func(e Event) bool {
 			if unwatched := p.w.Stats().UnwatchedMounts; len(unwatched) > 0 {
-				return unwatched[0] == "a/m" && newMount(e)
+				return unwatched[0] == name && newMount(e)
 			}
-			return strings.HasPrefix(e.Path, "a/m/d")
+			return strings.HasPrefix(e.Path, name+"/d")
 		})
 		unmount(t, at)
 		p.until(newMount)
 		p.sync()
 		write(t, at+"/under/f", "1")
-		want(t, p.sync(), "a/m/under/f", Created)
+		want(t, p.sync(), name+"/under/f", Created)
 	})
 }
 

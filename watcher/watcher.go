@@ -74,12 +74,10 @@ type Config struct {
 	Log *slog.Logger
 
 	// For tests. boundedQueue makes fanotify keep the system's queue limit;
-	// maxWatches, if not nil, makes inotify refuse more watches than that, and
-	// noBranch while it is set that what is mounted below the root be watched;
+	// maxWatches, if not nil, makes inotify refuse more watches than that;
 	// hold is called by the reader before each drain and may block.
 	boundedQueue bool
 	maxWatches   *atomic.Int64
-	noBranch     *atomic.Bool
 	hold         func()
 }
 
