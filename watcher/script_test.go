@@ -90,6 +90,11 @@ func rewrite(a *txtar.Archive, got map[Backend]string) []byte {
 
 // runScript runs one script and returns its events, folded and sorted.
 func runScript(t *testing.T, root string, b Backend, a *txtar.Archive) string {
+	return tapScript(t, root, b, a, func([]byte) {})
+}
+
+// tapScript is runScript that shows what is read of the kernel, as it is read.
+func tapScript(t *testing.T, root string, b Backend, a *txtar.Archive, tap func(raw []byte)) string {
 	mkdir(t, root+"/../out")
 	var open []*os.File
 	defer func() {
@@ -97,7 +102,7 @@ func runScript(t *testing.T, root string, b Backend, a *txtar.Archive) string {
 			f.Close()
 		}
 	}()
-	run := func(script string) {
+	lines := func(script string) {
 		for line := range strings.Lines(script) {
 			if f := strings.Fields(line); len(f) > 0 {
 				if h := operate(t, root, f[0], f[1:]); h != nil {
@@ -106,14 +111,21 @@ func runScript(t *testing.T, root string, b Backend, a *txtar.Archive) string {
 			}
 		}
 	}
-	run(section(a, "setup"))
-	p := watch(t, Config{Root: root, Backend: b, Ignore: func(path string, _ bool) bool {
+	lines(section(a, "setup"))
+	w := newWatcher(t, Config{Root: root, Backend: b, Ignore: func(path string, _ bool) bool {
 		return strings.HasSuffix(path, ".ign")
 	}})
+	decode := w.reader.decode
+	w.reader.decode = func(raw []byte, now int64) {
+		tap(raw)
+		decode(raw, now)
+	}
+	p := run(t, w)
+	p.awaitReady()
 	// A line "sync" waits until all before it was reported.
 	var events []Event
 	for part := range strings.SplitSeq(section(a, "do"), "sync\n") {
-		run(part)
+		lines(part)
 		events = append(events, p.sync()...)
 	}
 	p.close()
