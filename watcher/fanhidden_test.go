@@ -222,8 +222,7 @@ func TestPlainDeletesAreNotLookedFor(t *testing.T) {
 	root := base + "/root"
 	mkdir(t, root)
 	need(t, BackendFanotify, root)
-	w, err := New(Config{Root: root, Backend: BackendFanotify})
-	ok(t, err)
+	w := newWatcher(t, Config{Root: root, Backend: BackendFanotify})
 	t.Cleanup(w.Close)
 	f := newResolver(w).back.(*fan)
 	write(t, root+"/f", "1")

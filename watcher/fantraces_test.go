@@ -152,8 +152,7 @@ func newFeed(t testing.TB) *feed {
 	t.Helper()
 	root := tempRoot(t, "disk")
 	need(t, BackendFanotify, root)
-	w, err := New(Config{Root: root, Backend: BackendFanotify})
-	ok(t, err)
+	w := newWatcher(t, Config{Root: root, Backend: BackendFanotify})
 	t.Cleanup(w.Close)
 	f := &feed{newResolver(w).back.(*fan), t, root}
 	t.Cleanup(f.stop)

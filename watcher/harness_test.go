@@ -65,7 +65,12 @@ func need(t testing.TB, b Backend, root string) {
 	if b != BackendFanotify {
 		return
 	}
-	fd, why := openFanotify(Config{Root: root})
+	var fd int
+	var why string
+	eventually(t, func() bool {
+		fd, why = openFanotify(Config{Root: root})
+		return !strings.Contains(why, noGroup)
+	})
 	if fd < 0 {
 		t.Skip("fanotify:", why)
 	}
@@ -93,11 +98,13 @@ func launch(t testing.TB, cfg Config) *probe {
 	return run(t, newWatcher(t, cfg))
 }
 
-// newWatcher is New. The kernel takes its time to let go of closed groups, so
-// that none may be free when many tests follow each other.
+// noGroup is what openFanotify says for a while when many tests follow each
+// other: the kernel takes its time to let go of closed groups.
+const noGroup = "no fanotify group is free"
+
+// newWatcher is New, with the patience to wait for a group.
 func newWatcher(t testing.TB, cfg Config) (w *Watcher) {
 	t.Helper()
-	const noGroup = "no fanotify group is free"
 	eventually(t, func() bool {
 		var err error
 		w, err = New(cfg)

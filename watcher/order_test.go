@@ -47,8 +47,7 @@ func TestBarriersFromManyGoroutinesAreAllAnswered(t *testing.T) {
 
 func TestBarrierAskedBeforeRunIsAnswered(t *testing.T) {
 	eachBackend(t, func(t *testing.T, root string, b Backend) {
-		w, err := New(Config{Root: root, Backend: b})
-		ok(t, err)
+		w := newWatcher(t, Config{Root: root, Backend: b})
 		id := w.Barrier()
 		p := run(t, w)
 		p.until(func(e Event) bool { return e.Barrier == id })

@@ -79,8 +79,7 @@ func TestConfigErrorsSayWhatIsWrong(t *testing.T) {
 }
 
 func TestAutoSaysWhyNotFanotify(t *testing.T) {
-	w, err := New(Config{Root: "/proc/sys"})
-	ok(t, err)
+	w := newWatcher(t, Config{Root: "/proc/sys"})
 	defer w.Close()
 	b, why := w.Backend()
 	if b != BackendInotify || !strings.HasPrefix(why, "inotify: ") {
