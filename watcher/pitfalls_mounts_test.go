@@ -172,10 +172,10 @@ func TestPitfall20BtrfsSubvolumes(t *testing.T) {
 
 // A filesystem mounted inside the tree is compared when it comes and when it
 // goes; meanwhile its changes are seen, or it is said that they are not, and it
-// is compared again and again.
+// is compared again and again. What is mounted on makes no difference.
 func TestPitfall23MountInsideTheTree(t *testing.T) {
 	needRoot(t)
-	eachPlace(t, everywhere, func(t *testing.T, root string, b Backend) {
+	eachPlace(t, []string{"ext4", "tmpfs", overlayExport}, func(t *testing.T, root string, b Backend) {
 		const name = "a/\u3000m \r" // blanks that are no separators in the mount table
 		at := filepath.Join(root, name)
 		mkdir(t, at+"/under")
