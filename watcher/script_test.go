@@ -115,8 +115,8 @@ func tapScript(t *testing.T, root string, b Backend, a *txtar.Archive, tap func(
 	w := newWatcher(t, Config{Root: root, Backend: b, Ignore: func(path string, _ bool) bool {
 		return strings.HasSuffix(path, ".ign")
 	}})
-	decode := w.reader.decode
-	w.reader.decode = func(raw []byte, now int64) {
+	decode := w.sink.decode
+	w.sink.decode = func(raw []byte, now int64) {
 		tap(raw)
 		decode(raw, now)
 	}
