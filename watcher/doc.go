@@ -29,9 +29,11 @@
 //     for its path, or for a directory above it with Subtree or Rescan, or
 //     for the directory that holds it with Children. Changes not reported are
 //     those the kernel has no record of: stores through a memory mapping
-//     before it is unmapped, access times, inode flags (chattr), and writes
-//     through another name of a hard-linked file: they are told for the name
-//     used, if it is below the root and not ignored.
+//     before it is unmapped (on an overlay: after its descriptor is closed),
+//     access times, inode flags (chattr), and writes through another name of a
+//     hard-linked file: they are told for the name used, if it is below the
+//     root and not ignored. With inotify a name that came and went in a
+//     directory before that was watched is covered by the directory's Created.
 //   - With fanotify, when a file loses a name that was told so, a name that it
 //     has left is told as Hidden, or that there is one: the lost name leads
 //     nobody to the file any more.
