@@ -91,10 +91,17 @@ func (r *remote) halted(now int64) bool {
 
 // nextFlight is the next batch, or nil when nothing may go now.
 func (r *remote) nextFlight(now int64) *flight {
-	for i, group := range r.suspects {
-		if !slices.ContainsFunc(group, func(e coalesce.Entry) bool { return r.blocked(e.Path) }) {
-			r.suspects = append(r.suspects[:i:i], r.suspects[i+1:]...)
-			return r.build(group, now)
+	for i := 0; i < len(r.suspects); {
+		group := r.suspects[i]
+		if slices.ContainsFunc(group, func(e coalesce.Entry) bool { return r.blocked(e.Path) }) {
+			i++
+			continue
+		}
+		r.suspects = slices.Delete(r.suspects, i, i+1)
+		// Without a flight the group is dirty again: it waits for something that
+		// may be in another group, or dirty.
+		if f := r.build(group, now); f != nil || r.halt != "" || now < r.nextTry {
+			return f
 		}
 	}
 	picked := r.pick(now)

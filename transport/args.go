@@ -29,8 +29,11 @@ func environ() []string {
 // args is the command line for a batch. Every form reads its list from
 // standard input and has "." as its source.
 func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
-	args := []string{"-a", "--files-from=-", "--from0", "--delete-missing-args", "--force",
-		"--modify-window=-1", "--stats", "--no-human-readable"}
+	args := []string{"-a", "--files-from=-", "--from0"}
+	if !r.byParents.Load() {
+		args = append(args, "--delete-missing-args")
+	}
+	args = append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")
 	if b.Form.Deep() {
 		args = append(args, "-r")
 	}

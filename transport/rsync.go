@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/fansync/fansync/scheduler"
@@ -21,6 +22,8 @@ type Rsync struct {
 	options  []string
 	warnings []string
 	local    *localDir // nil unless the destination is local
+	// byParents is set once the remote has refused a name to be deleted.
+	byParents atomic.Bool
 }
 
 var _ scheduler.Sender = (*Rsync)(nil)
@@ -64,33 +67,46 @@ func (r *Rsync) Send(ctx context.Context, b scheduler.Batch, progress func(sched
 	if b.Form != scheduler.Full {
 		progress = nil
 	}
-	return r.run(ctx, b, r.args(b, progress != nil), true, progress)
+	if !r.byParents.Load() {
+		res, refused := r.run(ctx, b, r.args(b, progress != nil), true, progress)
+		if !refused {
+			return res
+		}
+		if !r.byParents.Swap(true) {
+			r.cfg.Log.WarnContext(ctx, "the remote's rsync refuses names to delete, so whole directories are compared for it: install 3.5.0 or newer there, or one with that mended",
+				"remote", r.cfg.Dest.String(), "said", res.Message)
+		}
+	}
+	return r.sendByParents(ctx, b, progress)
 }
 
 // Probe tells whether the remote can be reached, lets us in, and has the
 // module, and changes nothing on either side. That a batch will fit on its
 // disk it cannot tell, nor that the parent of a missing directory exists.
 func (r *Rsync) Probe(ctx context.Context) scheduler.Result {
-	return r.run(ctx, scheduler.Batch{MaxDelete: -1}, r.probeArgs(), false, nil)
+	res, _ := r.run(ctx, scheduler.Batch{MaxDelete: -1}, r.probeArgs(), false, nil)
+	return res
 }
 
-func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write bool, progress func(scheduler.Progress)) scheduler.Result {
+// run is one rsync. refused says that it ended because the receiver takes no
+// names to delete.
+func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write bool, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
 	if ctx.Err() != nil {
-		return *refuse(scheduler.Canceled, "the run to %s was ended before it began", r.cfg.Dest)
+		return *refuse(scheduler.Canceled, "the run to %s was ended before it began", r.cfg.Dest), false
 	}
 	root, err := r.cfg.OpenRoot()
 	if err != nil {
-		return *refuse(permanent, "open the source root: %v", err)
+		return *refuse(permanent, "open the source root: %v", err), false
 	}
 	defer root.Close()
 	if r.local != nil {
 		if res := r.local.check(write); res != nil {
-			return *res
+			return *res, false
 		}
 	}
 	cwd, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(root.Fd())))
 	if err != nil {
-		return *refuse(transient, "find the name of the source root: %v", err)
+		return *refuse(transient, "find the name of the source root: %v", err), false
 	}
 	lines := &list{root: root, batch: b}
 	out, errs := &stdout{progress: progress}, &transcript{}
@@ -106,21 +122,21 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 	r.cfg.Log.DebugContext(ctx, "rsync starts", "batch", b.ID, "form", b.Form, "items", len(b.Items), "program", p.program, "args", args)
 	state, err := p.run(ctx)
 	if state == nil {
-		return r.notStarted(err)
+		return r.notStarted(err), false
 	}
 	o := newOutcome(state)
 	o.out, o.err, o.stats = &out.transcript, errs, out.stats
 	o.canceled = ctx.Err() != nil
 	o.unlisted = lines.failed
 	o.kept = len(r.cfg.Filters) > 0 || keepsFiles(r.options)
-	res := o.result(r.cfg.Dest, newResolver(root, cwd, r.cfg.Dest, b))
+	res = o.result(r.cfg.Dest, newResolver(root, cwd, r.cfg.Dest, b))
 	if err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || errors.Is(err, errStuck)) {
 		// Part of the list may be missing, so nothing may be assumed.
 		res.Class, res.Message, res.Failed = transient, oneLine(fmt.Sprintf("rsync to %s: %v", r.cfg.Dest, err)), nil
 	}
 	r.cfg.Log.DebugContext(ctx, "rsync ended", "batch", b.ID, "code", res.Code, "class", res.Class,
 		"message", res.Message, "failed", len(res.Failed), "wire", res.Stats.Wire)
-	return res
+	return res, o.refusesNames()
 }
 
 // notStarted is for an rsync that never ran.

@@ -92,9 +92,9 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 		if events == nil && r.gone {
 			return nil
 		}
-		wake := r.w.ring.wake
+		wake, walked := r.w.ring.wake, r.back.walked()
 		if r.full() {
-			wake = nil
+			wake, walked = nil, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -106,7 +106,7 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 		case <-wake:
 		case <-r.back.due():
 			r.back.expire(Now())
-		case <-r.back.walked():
+		case <-walked:
 			r.back.finish(Now())
 			r.tell()
 		case <-poll.C:
