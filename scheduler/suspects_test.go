@@ -11,13 +11,13 @@ import (
 func TestSuspectsThatWaitHoldUpNothing(t *testing.T) {
 	inBubble(t, 1, nil, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("a", "d/c", "z")
 		b.send(changed(""), changed("a"), changed("d/c"))
 		c := b.next(0)
 		b.remove("z")
 		b.in <- coalesce.Change{Entries: []coalesce.Entry{gone("z")}, Barriers: []uint64{1}}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		c.end(Result{Class: Partial, Message: "the source changed while it was read"})
 		ended := time.Now()
 		for b.s.holding["r0"] == 0 {
