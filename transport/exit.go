@@ -220,6 +220,12 @@ func (o outcome) byCode(d Dest, lines []string) (scheduler.Class, string) {
 		return transient, fmt.Sprintf("the rsync to %s was killed", d)
 	}
 	switch o.code {
+	case codeSelect:
+		if len(lines) == 0 { // the far side's last words may be lost by ssh
+			return permanent, fmt.Sprintf("%s is not a usable directory (code %d)", d, o.code)
+		}
+	}
+	switch o.code {
 	case codeUsage, codeProtocol, codeSelect, codeUnsup, codeStart, codeLog:
 		return permanent, fmt.Sprintf("rsync to %s: %s (code %d)", d, said, o.code)
 	case codeTimeout, codeConnTime:

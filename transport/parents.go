@@ -17,9 +17,10 @@ import (
 var refusal = regexp.MustCompile(`^invalid file mode 00 for .* \[[Rr]eceiver\]`)
 
 // refusesNames reports whether the receiver ended because of a name to be
-// deleted.
+// deleted. By ssh its last words may be lost: then it is tried without names.
 func (o outcome) refusesNames() bool {
-	return o.code == codeProtocol && slices.ContainsFunc(o.err.lines(), refusal.MatchString)
+	lines := o.err.lines()
+	return o.code == codeProtocol && !o.canceled && (len(lines) == 0 || slices.ContainsFunc(lines, refusal.MatchString))
 }
 
 // parents is a batch for a remote that cannot be told names to delete: the

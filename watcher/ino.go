@@ -133,7 +133,7 @@ func (b *ino) dirChanged(parent inoID, name string, kind Kind, now int64) {
 		if kid != 0 {
 			b.tree.drop(kid)
 		}
-	case kind.has(Attrib) && kid == 0:
+	case kind.has(Attrib) && (kid == 0 || !b.tree.node(kid).listed):
 		b.arm(parent, name, armFresh, now)
 	}
 }

@@ -175,6 +175,11 @@ func (b *ino) refused(parent inoID, name, path string, err error) {
 		// It went, or is something else now; that is in a record.
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, unix.ENAMETOOLONG):
 		b.r.w.count.unreadable.Add(1)
+		if parent != 0 {
+			// The parent may be what forbids it, and is listed again once its mode
+			// changes.
+			b.tree.node(parent).listed = false
+		}
 		if !b.saidNoRight {
 			b.r.w.cfg.Log.Warn("directory cannot be opened and is not watched; further ones are not logged", "root", b.r.w.cfg.Root, "dir", path, "err", err)
 		}
