@@ -89,6 +89,8 @@ func (r *resolver) run(ctx context.Context, broken <-chan error) error {
 		r.answer()
 		r.back.settle(Now())
 		events := r.offer()
+		r.w.count.backlog.Store(uint64(r.out.len()))
+		r.w.count.merged.Store(r.out.merged)
 		if events == nil && r.gone {
 			return nil
 		}
@@ -179,8 +181,6 @@ func (r *resolver) sent() {
 	c.sent.Add(uint64(len(r.next)))
 	c.lag.Store(Now() - r.next[0].Time)
 	r.next = nil
-	c.backlog.Store(uint64(r.out.len()))
-	c.merged.Store(r.out.merged)
 }
 
 // one handles the slot s.
