@@ -133,15 +133,13 @@ func srcFlag(t *testing.T, args []string) []string {
 	return []string{"--src-dir", t.TempDir()}
 }
 
-// TestInterrupt: SIGINT in the middle ends all that was started, keeps what was
-// measured, and reports it.
-func TestInterrupt(t *testing.T) {
-	needRsync(t)
-	src, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+// interrupted runs the program, sends it SIGINT after the first cell, and returns
+// what it said. It must not end well.
+func interrupted(t *testing.T, args ...string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := program(ctx, "run", "--engine", "ideal", "--workload", "burst,churn", "--scale", "0.05",
-		"--reps", "50", "--src-dir", src, "--out", out)
+	cmd := program(ctx, args...)
 	told, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -162,11 +160,21 @@ func TestInterrupt(t *testing.T) {
 	if err := cmd.Wait(); err == nil || ctx.Err() != nil {
 		t.Errorf("interrupted, it ended with %v (%v)\n%s", err, ctx.Err(), text.String())
 	}
+	return text.String()
+}
+
+// TestInterrupt: SIGINT in the middle ends all that was started, keeps what was
+// measured, and reports it.
+func TestInterrupt(t *testing.T) {
+	needRsync(t)
+	src, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+	text := interrupted(t, "run", "--engine", "ideal", "--workload", "burst,churn", "--scale", "0.05",
+		"--reps", "50", "--src-dir", src, "--out", out)
 	if _, cells := readResults(t, out); len(cells) < 1 || len(cells) > 3 {
 		t.Errorf("%d cells are kept", len(cells))
 	}
 	if _, err := os.Stat(filepath.Join(out, "report.html")); err != nil {
-		t.Errorf("no report: %v\n%s", err, text.String())
+		t.Errorf("no report: %v\n%s", err, text)
 	}
 	if left, err := os.ReadDir(src); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)

@@ -1,15 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/fansync/fansync/bench/watchers"
 )
@@ -60,34 +56,12 @@ func TestWatchAndReport(t *testing.T) {
 // was measured, and reports it.
 func TestWatchInterrupt(t *testing.T) {
 	src, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := program(ctx, "watch", "--watchers", "fsnotify", "--scenario", "flood", "--scale", "0.005", "--reps", "50", "--src-dir", src, "--out", out)
-	told, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(told)
-	var text strings.Builder
-	for lines.Scan() {
-		text.WriteString(lines.Text() + "\n")
-		if strings.HasPrefix(lines.Text(), "[1/") {
-			if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil || ctx.Err() != nil {
-		t.Errorf("interrupted, it ended with %v (%v)\n%s", err, ctx.Err(), text.String())
-	}
+	text := interrupted(t, "watch", "--watchers", "fsnotify", "--scenario", "flood", "--scale", "0.005", "--reps", "50", "--src-dir", src, "--out", out)
 	if _, cells, err := watchers.ReadResults(out); err != nil || len(cells) < 1 || len(cells) > 3 {
 		t.Errorf("%d cells are kept (%v)", len(cells), err)
 	}
 	if _, err := os.Stat(filepath.Join(out, "report.md")); err != nil {
-		t.Errorf("no report: %v\n%s", err, text.String())
+		t.Errorf("no report: %v\n%s", err, text)
 	}
 	if left, err := os.ReadDir(src); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v %v", left, err)

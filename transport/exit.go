@@ -218,12 +218,8 @@ func (o outcome) byCode(d Dest, lines []string) (scheduler.Class, string) {
 	switch {
 	case o.signaled, o.code == codeSignal, o.code == codeSignal1:
 		return transient, fmt.Sprintf("the rsync to %s was killed", d)
-	}
-	switch o.code {
-	case codeSelect:
-		if len(lines) == 0 { // the far side's last words may be lost by ssh
-			return permanent, fmt.Sprintf("%s is not a usable directory (code %d)", d, o.code)
-		}
+	case o.code == codeSelect && len(lines) == 0: // by ssh the last words may be lost
+		return permanent, fmt.Sprintf("%s is not a usable directory (code %d)", d, o.code)
 	}
 	switch o.code {
 	case codeUsage, codeProtocol, codeSelect, codeUnsup, codeStart, codeLog:

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"unsafe"
@@ -82,6 +83,28 @@ func eachDirent(fd int, buf []byte, f func(name []byte, isDir bool)) error {
 		}
 		parseDirents(fd, buf[:n], f)
 	}
+}
+
+// countDirs counts the directories below path, as far as they can be read; what
+// cannot be listed cannot be counted. It stops early when there are more than
+// most, or ctx ends. buf is scratch.
+func countDirs(ctx context.Context, path string, most uint64, buf []byte) (n uint64) {
+	stack := []string{path}
+	for len(stack) > 0 && n <= most && ctx.Err() == nil {
+		dir := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		fd, err := openDir(dir)
+		if err != nil {
+			continue
+		}
+		kids, _ := list(fd, buf, true, nil)
+		unix.Close(fd)
+		n += uint64(len(kids))
+		for _, k := range kids {
+			stack = append(stack, dir+"/"+k.name)
+		}
+	}
+	return n
 }
 
 // parseDirents takes apart linux_dirent64 records: ino u64 | off s64 |

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,14 +26,7 @@ func TestHiddenHistories(t *testing.T) {
 			mkdir(t, base+"/out")
 			var g gate
 			p := watch(t, Config{Root: root, Backend: BackendFanotify, hold: g.hold})
-			seed := *historySeed
-			if seed == 0 {
-				seed = uint64(time.Now().UnixNano())
-			}
-			n := *histories
-			if testing.Short() {
-				n = min(n, 30)
-			}
+			seed, n := historyPlan()
 			before := snapshot(t, root)
 			unknowns, hidden := 0, 0
 			for range n {

@@ -22,6 +22,18 @@ var (
 	histories   = flag.Int("history.n", 300, "number of random histories for each filesystem")
 )
 
+// historyPlan is the first seed, and how many histories are tried.
+func historyPlan() (seed uint64, n int) {
+	seed, n = *historySeed, *histories
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	if testing.Short() {
+		n = min(n, 30)
+	}
+	return seed, n
+}
+
 // TestHistories does random changes, from one or two goroutines, under both
 // backends at once, and compares the tree before and after: whatever differs
 // must be explained by the Events.
@@ -42,14 +54,7 @@ func TestHistories(t *testing.T) {
 				watch(t, Config{Root: root, Backend: BackendFanotify, hold: hold}),
 				watch(t, Config{Root: root, Backend: BackendInotify, hold: hold}),
 			}
-			seed := *historySeed
-			if seed == 0 {
-				seed = uint64(time.Now().UnixNano())
-			}
-			n := *histories
-			if testing.Short() {
-				n = min(n, 30)
-			}
+			seed, n := historyPlan()
 			before := snapshot(t, root)
 			for range n {
 				h := &history{root: root, rnd: rand.New(rand.NewPCG(seed, 1))}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 
@@ -32,7 +33,7 @@ func (b *ino) block(parent inoID, name, path string, err error) {
 	}
 	b.tree.node(n).seen = b.walkNo
 	if _, ok := b.tree.blind[n]; !ok {
-		b.tree.block(n, countDirs(b.abs(path), b.buf))
+		b.tree.block(n, countDirs(b.ctx, b.abs(path), math.MaxUint64, b.buf))
 		b.newBlind = append(b.newBlind, b.tree.ref(n))
 	}
 }
@@ -135,25 +136,4 @@ func (b *ino) repoll(now int64) {
 	}
 	b.nameUnwatched()
 	b.counts()
-}
-
-// countDirs counts the directories below path, as far as they can be read.
-func countDirs(path string, buf []byte) (n uint64) {
-	stack := []string{path}
-	for len(stack) > 0 {
-		dir := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		fd, err := openDir(dir)
-		if err != nil {
-			continue
-		}
-		// What cannot be listed cannot be counted.
-		kids, _ := list(fd, buf, true, nil)
-		unix.Close(fd)
-		n += uint64(len(kids))
-		for _, k := range kids {
-			stack = append(stack, dir+"/"+k.name)
-		}
-	}
-	return n
 }

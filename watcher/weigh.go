@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Weights say when a mark on the filesystem costs more than watches of the
@@ -64,30 +62,9 @@ func (w *weigher) busy(now int64, read, outside uint64) bool {
 	return w.found
 }
 
-// hasFewDirs reports whether there are at most so many directories below path
-// as far as they can be read. It stops early if there are more, or ctx ends.
+// hasFewDirs reports whether there are at most so many directories below path.
+// It says false if ctx ends before that is known.
 func hasFewDirs(ctx context.Context, path string, most int) bool {
-	buf := make([]byte, direntBuffer)
-	stack := []string{path}
-	for found := 0; len(stack) > 0; {
-		if ctx.Err() != nil {
-			return false
-		}
-		dir := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		fd, err := openDir(dir)
-		if err != nil {
-			continue
-		}
-		// What cannot be listed cannot be watched either.
-		kids, _ := list(fd, buf, true, nil)
-		unix.Close(fd)
-		if found += len(kids); found > most {
-			return false
-		}
-		for _, k := range kids {
-			stack = append(stack, dir+"/"+k.name)
-		}
-	}
-	return true
+	n := countDirs(ctx, path, uint64(most), make([]byte, direntBuffer))
+	return n <= uint64(most) && ctx.Err() == nil
 }

@@ -157,7 +157,17 @@ func (m *mirror) still(ctx context.Context) error {
 
 // stopped reports whether every thread of a process is.
 func stopped(pid int) (bool, error) {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	return everyThread(pid, "stat", func(text string) bool {
+		// The state is the word after the name, which is in brackets.
+		state := strings.TrimSpace(text[strings.LastIndexByte(text, ')')+1:])
+		return state != "" && (state[0] == 'T' || state[0] == 't')
+	})
+}
+
+// everyThread reports whether ok says yes to a file of /proc for every thread of
+// a process, of which there is one at least.
+func everyThread(pid int, file string, ok func(text string) bool) (bool, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/%s", pid, file))
 	if err != nil {
 		return false, err
 	}
@@ -169,9 +179,7 @@ func stopped(pid int) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		// The state is the word after the name, which is in brackets.
-		state := text[strings.LastIndexByte(string(text), ')')+1:]
-		if s := strings.TrimSpace(string(state)); s == "" || s[0] != 'T' && s[0] != 't' {
+		if !ok(string(text)) {
 			return false, nil
 		}
 	}

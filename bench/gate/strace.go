@@ -50,23 +50,7 @@ func trace(ctx context.Context, pid int, dir string) (*tracer, error) {
 
 // traced reports whether all threads of a process are.
 func traced(pid int) (bool, error) {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
-	if err != nil {
-		return false, err
-	}
-	for _, name := range threads {
-		text, err := os.ReadFile(name)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-			continue // it ended
-		}
-		if err != nil {
-			return false, err
-		}
-		if strings.Contains(string(text), "TracerPid:\t0\n") {
-			return false, nil
-		}
-	}
-	return len(threads) > 0, nil
+	return everyThread(pid, "status", func(text string) bool { return !strings.Contains(text, "TracerPid:\t0\n") })
 }
 
 // end stops counting and returns the numbers by call; none is missing.

@@ -202,6 +202,11 @@ func (c *comparison) alone(root, rel, what string) {
 	if !ok || st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		return
 	}
+	c.aloneIn(root, rel, what)
+}
+
+// aloneIn reports all that is in a directory as alone.
+func (c *comparison) aloneIn(root, rel, what string) {
 	names, err := c.names(root + "/" + rel)
 	if err != nil {
 		c.fail(err)
@@ -265,12 +270,5 @@ func (c *comparison) below(rel string, src, dst uint32) {
 	} else if src != unix.S_IFDIR {
 		return
 	}
-	names, err := c.names(root + "/" + rel)
-	if err != nil {
-		c.fail(err)
-		return
-	}
-	for _, name := range names {
-		c.alone(root, join(rel, name), what)
-	}
+	c.aloneIn(root, rel, what)
 }

@@ -183,13 +183,7 @@ func TestBurstIsNotSentTwice(t *testing.T) {
 	m := newMirror(t, "inotify")
 	e := m.start(t)
 	e.flush(t)
-	for d := range 20 {
-		dir := filepath.Join(m.src, fmt.Sprintf("d%02d", d))
-		mkdir(t, dir)
-		for i := range 100 {
-			write(t, filepath.Join(dir, fmt.Sprintf("f%03d", i)), fmt.Sprintf("file %d of %d", i, d))
-		}
-	}
+	m.burst(t)
 	e.flush(t)
 	m.equal(t)
 	st := e.Status().Roots[0].Links

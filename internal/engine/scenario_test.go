@@ -147,6 +147,18 @@ func await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// burst makes 2,000 small files in 20 directories.
+func (m *mirror) burst(t testing.TB) {
+	t.Helper()
+	for d := range 20 {
+		dir := filepath.Join(m.src, fmt.Sprintf("d%02d", d))
+		mkdir(t, dir)
+		for i := range 100 {
+			write(t, filepath.Join(dir, fmt.Sprintf("f%03d", i)), fmt.Sprintf("file %d of %d", i, d))
+		}
+	}
+}
+
 // sersync starts a process per file and remote; here a burst takes a few.
 func TestBurstTakesFewProcesses(t *testing.T) {
 	eachBackend(t, func(t *testing.T, backend string) {
@@ -154,13 +166,7 @@ func TestBurstTakesFewProcesses(t *testing.T) {
 		e := m.start(t)
 		e.flush(t)
 		before := e.trace.started("far")
-		for d := range 20 {
-			dir := filepath.Join(m.src, fmt.Sprintf("d%02d", d))
-			mkdir(t, dir)
-			for i := range 100 {
-				write(t, filepath.Join(dir, fmt.Sprintf("f%03d", i)), fmt.Sprintf("file %d of %d", i, d))
-			}
-		}
+		m.burst(t)
 		e.flush(t)
 		m.equal(t)
 		if n := e.trace.started("far") - before; n > 8 {
