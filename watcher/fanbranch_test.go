@@ -310,10 +310,12 @@ func TestBranchStats(t *testing.T) {
 		write(t, fmt.Sprint(root, "/m/", i), "1")
 	}
 	p.sync()
-	live := p.w.Stats()
-	if live.Read < before.Read+50 || live.Sent < before.Sent+50 {
-		t.Errorf("%+v\n%+v", before, live)
-	}
+	var live Stats
+	// A batch is counted just after it was handed over.
+	eventually(t, func() bool {
+		live = p.w.Stats()
+		return live.Read >= before.Read+50 && live.Sent >= before.Sent+50
+	})
 	unmount(t, root+"/m")
 	want(t, p.sync(), "m", Rescan)
 	if after := p.w.Stats(); after.Read < live.Read || after.CacheHits < live.CacheHits || after.Rescans[NewMount] == 0 {
