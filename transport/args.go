@@ -2,6 +2,7 @@ package transport
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func environ() []string {
 // standard input and has "." as its source.
 func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 	args := []string{"-a", "--files-from=-", "--from0"}
-	if !r.byParents.Load() {
+	if !r.byRules.Load() {
 		args = append(args, "--delete-missing-args")
 	}
 	args = append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")
@@ -50,6 +51,24 @@ func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 		args = append(args, "--info=progress2")
 	}
 	return append(args, r.common()...)
+}
+
+// ruledArgs is the command line for a run that deletes by rules: the user's
+// options and filters stand between its own.
+func (r *Rsync) ruledArgs(run ruledRun) []string {
+	args := r.args(run.batch, false)
+	at := slices.Index(args, "--stats")
+	last := len(args) - 2 // "." and the destination
+	return slices.Concat(args[:at], filters(run.first), args[at:last], filters(run.last), args[last:])
+}
+
+// filters are the arguments for rules, in their order.
+func filters(rules []string) []string {
+	var args []string
+	for _, rule := range rules {
+		args = append(args, "--filter="+rule)
+	}
+	return args
 }
 
 // probeArgs is a dry run of an empty list: it connects, logs in and finds the
@@ -83,9 +102,7 @@ func (r *Rsync) common() []string {
 		args = append(args, "-s", "-e", c.SSH)
 	}
 	args = append(args, r.options...)
-	for _, rule := range c.Filters {
-		args = append(args, "--filter="+rule)
-	}
+	args = append(args, filters(c.Filters)...)
 	return append(args, ".", c.Dest.Arg())
 }
 

@@ -160,10 +160,7 @@ func (o outcome) result(d Dest, r *resolver) scheduler.Result {
 		// Against a daemon rsync ends with 0 here, and with 23 if a directory
 		// in a file's way could not be emptied.
 		res.Class = scheduler.DeleteLimit
-		res.Message = fmt.Sprintf("%s: more deletions than the limit allows", d)
-		if res.Skipped > 0 {
-			res.Message = fmt.Sprintf("%s: at least %d more deletions than the limit allows", d, res.Skipped)
-		}
+		res.Message = limitMessage(d, res.Skipped)
 	case o.code == 0 && len(failed) == 0:
 		return res
 	default:
@@ -177,6 +174,13 @@ func (o outcome) result(d Dest, r *resolver) scheduler.Result {
 		res.Failed = failed
 	}
 	return res
+}
+
+func limitMessage(d Dest, skipped int) string {
+	if skipped == 0 {
+		return fmt.Sprintf("%s: more deletions than the limit allows", d)
+	}
+	return fmt.Sprintf("%s: at least %d more deletions than the limit allows", d, skipped)
 }
 
 // raced reports whether the far side refused a list because a directory

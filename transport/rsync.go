@@ -22,8 +22,8 @@ type Rsync struct {
 	options  []string
 	warnings []string
 	local    *localDir // nil unless the destination is local
-	// byParents is set once the remote has refused a name to be deleted.
-	byParents atomic.Bool
+	// byRules is set once the remote has refused a name to be deleted.
+	byRules atomic.Bool
 }
 
 var _ scheduler.Sender = (*Rsync)(nil)
@@ -67,17 +67,17 @@ func (r *Rsync) Send(ctx context.Context, b scheduler.Batch, progress func(sched
 	if b.Form != scheduler.Full {
 		progress = nil
 	}
-	if !r.byParents.Load() {
+	if !r.byRules.Load() {
 		res, refused := r.run(ctx, b, r.args(b, progress != nil), true, progress)
 		if !refused {
 			return res
 		}
-		if !r.byParents.Swap(true) {
-			r.cfg.Log.WarnContext(ctx, "the remote's rsync refuses names to delete, so whole directories are compared for it: install 3.5.0 or newer there, or one with that mended",
+		if !r.byRules.Swap(true) {
+			r.cfg.Log.WarnContext(ctx, "the remote's rsync refuses names to delete, so deletions go by filter rules, in runs of their own: install 3.5.0 or newer there, or one with that mended",
 				"remote", r.cfg.Dest.String(), "said", res.Message)
 		}
 	}
-	return r.sendByParents(ctx, b, progress)
+	return r.sendByRules(ctx, b, progress)
 }
 
 // Probe tells whether the remote can be reached, lets us in, and has the

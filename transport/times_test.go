@@ -47,8 +47,9 @@ func TestParentsKeepTheirTimes(t *testing.T) {
 		{"deep missing directory", func(t *testing.T, src string) { remove(t, src, "a/c") }, scheduler.Deep, []string{"!a/c"}, []string{"", "a"}},
 		{"full", func(t *testing.T, src string) { remove(t, src, "a/b/g") }, scheduler.Full, nil, []string{"", "a", "a/b"}},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		test := func(t *testing.T, rules bool) {
 			p := newPair(t, Config{}, "")
+			p.byRules.Store(rules)
 			write(t, p.src, "f", "a/f", "a/b/g", "a/c/x")
 			p.mustSend(scheduler.Full)
 			tc.change(t, p.src)
@@ -64,7 +65,9 @@ func TestParentsKeepTheirTimes(t *testing.T) {
 					t.Errorf("%s is %q, want %q", dir, got[dir], want[dir])
 				}
 			}
-		})
+		}
+		t.Run(tc.name, func(t *testing.T) { test(t, false) })
+		t.Run(tc.name+" by rules", func(t *testing.T) { test(t, true) })
 	}
 }
 

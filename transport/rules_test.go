@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func TestRemoteThatRefusesNames(t *testing.T) {
 	write(t, p.dst, "d/gone")
 	p.mustSend(scheduler.Racy, "d/f", "!d/gone")
 	exists(t, p.dst, false, "d/gone")
-	p.mustSend(scheduler.Deep, "d", "!gone")
+	p.mustSend(scheduler.Deep, "d", "!gone", "!e")
 	p.same()
 	if n := strings.Count(log.String(), "refuses names to delete"); n != 1 {
 		t.Errorf("%d warnings:\n%s", n, &log)
@@ -50,7 +51,7 @@ func TestRemoteThatRefusesNames(t *testing.T) {
 }
 
 // What can be told by name and what cannot end in the same tree.
-func TestDeletionsByParents(t *testing.T) {
+func TestDeletionsByRules(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		form scheduler.Form
@@ -68,42 +69,125 @@ func TestDeletionsByParents(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPair(t, Config{Filters: []string{"P *.keep"}}, "")
-			p.byParents.Store(true)
+			p.byRules.Store(true)
 			write(t, p.src, "d/f", "d/e/f", "new")
 			for _, name := range []string{"d/gone", "d/e/gone", "gone", "d/tree/x/y", "tree/z"} {
 				write(t, p.dst, name)
 			}
-			write(t, p.dst, "d/a.keep", "other/f")
+			write(t, p.dst, "d/a.keep", "other/f", "d/stranger", "d/e/stranger")
 			p.mustSend(tc.form, tc.list...)
 			for _, it := range items(tc.list...) {
 				exists(t, p.dst, !it.Missing, it.Path)
 			}
-			exists(t, p.dst, true, "d/a.keep")
-			// Where nothing was to be deleted, nothing was.
-			if !strings.Contains(strings.Join(tc.list, " "), "!gone") {
-				exists(t, p.dst, true, "other/f", "gone")
+			// Nothing else is touched, but by what is listed with all it has.
+			exists(t, p.dst, true, "d/a.keep", "other/f")
+			if !slices.ContainsFunc(tc.list, func(name string) bool { return slices.Contains([]string{"d", "d/", "d/e"}, name) }) {
+				exists(t, p.dst, true, "d/stranger", "d/e/stranger")
 			}
 		})
 	}
 }
 
-func TestDeletionsByParentsKeepTheLimit(t *testing.T) {
+func TestDeletionsByRulesKeepTheLimit(t *testing.T) {
 	p := newPair(t, Config{}, "")
-	p.byParents.Store(true)
+	p.byRules.Store(true)
 	write(t, p.src, "d/f")
 	write(t, p.dst, "d/f", "d/1", "d/2", "d/3")
+	write(t, p.dst, "e/1", "e/2", "e/3")
+	write(t, p.src, "e/4")
 	for _, form := range []scheduler.Form{scheduler.Flat, scheduler.Deep} {
-		if res := p.limited(0, form, "!d/1"); res.Class != scheduler.DeleteLimit || res.Skipped != 3 {
+		if res := p.limited(0, form, "!d/1"); res.Class != scheduler.DeleteLimit || res.Skipped != 1 {
 			t.Errorf("%s: %+v", form, res)
 		}
+	}
+	// Of two runs the first takes from the limit of the second.
+	res := p.limited(4, scheduler.Flat, "e/", "!d/1", "!d/2")
+	if res.Class != scheduler.DeleteLimit || res.Skipped != 1 || res.Stats.Deleted != 4 {
+		t.Errorf("%+v", res)
+	}
+	// What the first finds is counted in the second too.
+	write(t, p.dst, "d/1", "d/2", "e/1", "e/2", "e/3")
+	if res = p.limited(1, scheduler.Flat, "e/", "!d/1", "!d/2"); res.Class != scheduler.DeleteLimit || res.Skipped != 4 {
+		t.Errorf("%+v", res)
 	}
 	exists(t, p.dst, true, "d/1", "d/2", "d/3")
 }
 
-// A directory that is none any more is looked at again by the names it held.
-func TestDeletionsByParentsOfAReplacedDirectory(t *testing.T) {
+// Every name is one rule, whatever it has in it, and takes nothing with it.
+func TestDeletionsByRulesOfOddNames(t *testing.T) {
 	p := newPair(t, Config{}, "")
-	p.byParents.Store(true)
+	p.byRules.Store(true)
+	dirs := []string{"", "a*b/", "[x]/", `\/`, `a\*/?/`, "nl\n/", " /", "**/", "#/"}
+	names := []string{"*", "**", "***", "?", "[a-z]", `\`, `\*`, `a\b`, `a\`, "nl\nx", " ", "x ", "- x", "P *", "!", "\xff\xfe", strings.Repeat("n", 255)}
+	var gone []string
+	for _, dir := range dirs {
+		if dir != "" {
+			write(t, p.src, dir)
+		}
+		write(t, p.dst, dir+"stranger", dir+"s", dir+"zzz/f")
+		for _, name := range names {
+			if slices.Contains(dirs, name+"/") && dir == "" {
+				continue
+			}
+			write(t, p.dst, dir+name)
+			gone = append(gone, "!"+dir+name)
+		}
+	}
+	p.mustSend(scheduler.Flat, gone...)
+	for _, name := range gone {
+		exists(t, p.dst, false, name[1:])
+	}
+	for _, dir := range dirs {
+		exists(t, p.dst, true, dir+"stranger", dir+"s", dir+"zzz/f")
+	}
+}
+
+// A name that came back is sent, not deleted.
+func TestDeletionsByRulesOfWhatCameBack(t *testing.T) {
+	p := newPair(t, Config{}, "")
+	p.byRules.Store(true)
+	write(t, p.src, "d/back", "d/dir/f", "d/unasked")
+	write(t, p.dst, "d/gone", "d/dir/f")
+	p.mustSend(scheduler.Flat, "!d/back", "!d/dir", "!d/gone")
+	exists(t, p.dst, true, "d/back", "d/dir/f")
+	exists(t, p.dst, false, "d/gone", "d/unasked")
+}
+
+func TestSumOfRuns(t *testing.T) {
+	named := []scheduler.PathError{{Path: "a"}}
+	ok := scheduler.Result{}
+	partial := scheduler.Result{Class: scheduler.Partial, Code: 23, Failed: named}
+	nameless := scheduler.Result{Class: scheduler.Partial, Code: 23}
+	limit := scheduler.Result{Class: scheduler.DeleteLimit, Code: 25, Skipped: 2, Failed: named}
+	down := scheduler.Result{Class: scheduler.Transient, Code: 12}
+	for _, tc := range []struct {
+		name   string
+		a, b   scheduler.Result
+		class  scheduler.Class
+		failed int
+	}{
+		{"both well", ok, ok, scheduler.OK, 0},
+		{"first partial", partial, ok, scheduler.Partial, 1},
+		{"second partial", ok, partial, scheduler.Partial, 1},
+		{"both partial", partial, partial, scheduler.Partial, 2},
+		{"first nameless", nameless, partial, scheduler.Partial, 0},
+		{"second nameless", partial, nameless, scheduler.Partial, 0},
+		{"limit, then partial", limit, partial, scheduler.DeleteLimit, 2},
+		{"partial, then limit", partial, limit, scheduler.DeleteLimit, 2},
+		{"limit, then well", limit, ok, scheduler.DeleteLimit, 1},
+		{"partial, then down", partial, down, scheduler.Transient, 1},
+	} {
+		got := sum(tc.a, tc.b)
+		if got.Class != tc.class || len(got.Failed) != tc.failed || got.Skipped != tc.a.Skipped+tc.b.Skipped {
+			t.Errorf("%s: %+v", tc.name, got)
+		}
+	}
+}
+
+// A directory that is none any more is looked at again by the names it held.
+func TestDeletionsByRulesOfAReplacedDirectory(t *testing.T) {
+	p := newPair(t, Config{}, "")
+	p.byRules.Store(true)
 	write(t, p.src, "real/x", "d@real", "keep")
 	write(t, p.dst, "d/gone", "real/gone")
 	res := p.send(scheduler.Flat, "!d/gone", "keep")
@@ -113,7 +197,7 @@ func TestDeletionsByParentsOfAReplacedDirectory(t *testing.T) {
 	exists(t, p.dst, true, "d/gone", "real/gone", "keep")
 }
 
-func TestComplaintsAboutParents(t *testing.T) {
+func TestComplaintsAboutRules(t *testing.T) {
 	batch := scheduler.Batch{Form: scheduler.Deep, Items: items("!d/1", "!d/2", "!e/x", "deep", "one/")}
 	for _, tc := range []struct {
 		name           string
@@ -122,18 +206,17 @@ func TestComplaintsAboutParents(t *testing.T) {
 	}{
 		{"an item", []string{"deep", "one"}, []string{"deep", "one"}, false},
 		{"below a deep item", []string{"deep/a/b"}, []string{"deep/a/b"}, false},
-		{"a directory", []string{"d"}, []string{"d/1", "d/2"}, false},
+		{"a directory", []string{"d"}, []string{"d", "d/1", "d/2"}, false},
 		{"a name", []string{"d/2"}, []string{"d/2"}, false},
 		{"below a name", []string{"e/x/y"}, []string{"e/x"}, false},
-		{"another entry", []string{"d/other"}, nil, false},
 		{"something unknown", []string{"far/away"}, []string{"far/away"}, false},
-		{"deletions skipped", []string{"d/other"}, []string{"d/1", "d/2", "e/x"}, true},
+		{"deletions skipped", []string{"one"}, []string{"d/1", "d/2", "e/x", "one"}, true},
 	} {
 		res := scheduler.Result{Class: scheduler.Partial, Message: "some failed", DeletesSkipped: tc.deletesSkipped}
 		for _, path := range tc.failed {
 			res.Failed = append(res.Failed, scheduler.PathError{Path: path, Message: "no"})
 		}
-		res = byParents(batch).translate(res)
+		res = byRules(batch).translate(res)
 		var got []string
 		for _, pe := range res.Failed {
 			got = append(got, pe.Path)
