@@ -12,11 +12,13 @@ import (
 	"testing"
 
 	"github.com/fansync/fansync/bench/measure"
+	"github.com/fansync/fansync/bench/rsynctest"
 )
 
 // TestIdealIsRight makes random changes, tells their paths, and wants an equal
 // mirror each time, in which nothing else was touched.
 func TestIdealIsRight(t *testing.T) {
+	rsynctest.NeedNames(t)
 	c := open(t, find(t, "ideal"), 1, false, -1)
 	rng := rand.New(rand.NewPCG(7, 7))
 	dirs := []string{"", "a", "a/b", "a-b", "c", "a/b/c"}

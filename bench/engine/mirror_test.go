@@ -12,6 +12,7 @@ import (
 
 	"github.com/fansync/fansync/bench/engine/session"
 	"github.com/fansync/fansync/bench/measure"
+	"github.com/fansync/fansync/bench/rsynctest"
 )
 
 // names are all engines, sersync2 first: it changes the machine for a while.
@@ -22,6 +23,9 @@ func TestEngines(t *testing.T) {
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			e := find(t, name)
+			if name == "ideal" {
+				rsynctest.NeedNames(t)
+			}
 			before := limits(t)
 			if name != "sersync2" { // the others would see its limits
 				t.Parallel()

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/fansync/fansync/bench/engine/session"
+	"github.com/fansync/fansync/bench/rsynctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -156,6 +157,7 @@ func TestServed(t *testing.T) {
 	}
 
 	// A vanished file: rsync does its work, and logs no figures.
+	rsynctest.NeedNames(t)
 	if err := os.WriteFile(src+"/more", content[:300_000], 0o644); err != nil {
 		t.Fatal(err)
 	}

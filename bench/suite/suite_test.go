@@ -14,6 +14,7 @@ import (
 
 	"github.com/fansync/fansync/bench/engine"
 	"github.com/fansync/fansync/bench/record"
+	"github.com/fansync/fansync/bench/rsynctest"
 	"github.com/fansync/fansync/bench/workload"
 )
 
@@ -68,6 +69,7 @@ func leftNothing(t *testing.T, p *Plan) {
 // TestIdealIsRight: one informed rsync mirrors every kind of change, also to
 // several remotes of which one is slow and one dead.
 func TestIdealIsRight(t *testing.T) {
+	rsynctest.NeedNames(t)
 	p, cells := plan(t, engines(t, "ideal"), "burst", "delete", "mix", "fan4", "slow", "dead")
 	if err := Run(t.Context(), p); err != nil {
 		t.Fatal(err)

@@ -132,6 +132,10 @@ func (g *watching) await(ctx context.Context, what string, each func() error, ok
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-g.session.Done():
+			// What it printed last may still be on its way.
+			if _, err := g.session.Stop(stopGrace); err != nil {
+				return err
+			}
 			if err := g.poll(); err != nil {
 				return err
 			}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/fansync/fansync/bench/rsynctest"
 )
 
 var (
@@ -108,6 +110,9 @@ func TestRun(t *testing.T) {
 		checkParams(t, w, size, before, after)
 		if noRsync != nil {
 			t.Skip("the rest needs rsync")
+		}
+		if slices.ContainsFunc(c.Paths, func(p string) bool { _, is := after[p]; return !is }) {
+			rsynctest.NeedNames(t)
 		}
 		list := []byte("./" + strings.Join(c.Paths, "\x00./") + "\x00")
 		rsync(t, program, list, "-a", "-r", "--delete", "--force", "--delete-missing-args", "--modify-window=-1",
