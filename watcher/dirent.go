@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -73,6 +74,11 @@ func listDirs(fd int, buf, out []byte) ([]byte, error) {
 // eachDirent calls f for each entry of the open directory fd. buf is scratch,
 // and where the names are.
 func eachDirent(fd int, buf []byte, f func(name []byte, isDir bool)) error {
+	// btrfs lists what was there when the directory was opened or rewound (since
+	// Linux 6.6), and the watch came after that.
+	if _, err := unix.Seek(fd, 0, io.SeekStart); err != nil {
+		return err
+	}
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if errors.Is(err, unix.EINTR) {
