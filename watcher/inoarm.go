@@ -159,12 +159,15 @@ func (b *ino) watch(fd int) (int32, error) {
 	if m := b.r.w.cfg.maxWatches; m != nil && int64(b.tree.wds.n) >= m.Load() {
 		return 0, unix.ENOSPC
 	}
-	mask := uint32(inoMask)
-	if b.r.w.cfg.NoModify {
-		mask &^= unix.IN_MODIFY
-	}
-	wd, err := unix.InotifyAddWatch(b.fd, procPath(fd), mask)
+	wd, err := unix.InotifyAddWatch(b.fd, procPath(fd), b.mask())
 	return int32(wd), err
+}
+
+func (b *ino) mask() uint32 {
+	if b.r.w.cfg.NoModify {
+		return inoMask &^ unix.IN_MODIFY
+	}
+	return inoMask
 }
 
 // refused handles a directory that could not be opened or watched. The caller

@@ -1,6 +1,10 @@
 package watcher
 
-import "golang.org/x/sys/unix"
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
 
 // walkBatch is how many directories a walker visits at once at most, with as
 // many descriptors: for each batch it takes the lock twice.
@@ -15,6 +19,8 @@ type walker struct {
 	entries, kids []byte
 	// root is the root's path, paths are those of a batch.
 	root, paths []byte
+	// ownDir says that the walker may change its working directory.
+	ownDir bool
 }
 
 // visit is a directory on its way into the tree.
@@ -33,7 +39,7 @@ type visit struct {
 
 // run is one walker. It ends when all is walked, or ended is set.
 func (k *walk) run() {
-	w := walker{walk: k, entries: make([]byte, direntBuffer)}
+	w := walker{walk: k, entries: make([]byte, direntBuffer), ownDir: ownDir()}
 	w.root = append(w.root, k.b.abs("")...)
 	k.b.mu.Lock()
 	defer k.b.mu.Unlock()
@@ -93,7 +99,7 @@ func (w *walker) visit() {
 	for i := range w.batch {
 		v := &w.batch[i]
 		if w.open(v); v.err == nil && b.r.w.cfg.maxWatches == nil {
-			v.wd, v.err = b.watch(v.fd)
+			v.wd, v.err = w.watch(v.fd)
 		}
 	}
 	b.mu.Lock()
@@ -118,6 +124,27 @@ func (w *walker) visit() {
 	if w.idle > 0 && len(w.jobs) > 0 {
 		w.more.Broadcast()
 	}
+}
+
+// ownDir ties the caller to a thread with a working directory of its own, which
+// ends with it, and reports false where the kernel or a container's rules forbid
+// that. The first thread does not end, and would stay in some directory.
+func ownDir() bool {
+	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() || unix.Unshare(unix.CLONE_FS) != nil {
+		runtime.UnlockOSThread()
+		return false
+	}
+	return true
+}
+
+// watch is ino.watch, sooner: to look up "." costs a fifth of the way by /proc.
+func (w *walker) watch(fd int) (int32, error) {
+	if w.ownDir && unix.Fchdir(fd) == nil {
+		wd, err := unix.InotifyAddWatch(w.b.fd, ".", w.b.mask())
+		return int32(wd), err
+	}
+	return w.b.watch(fd)
 }
 
 // open opens the directory of v, without the lock or with it.
