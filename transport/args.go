@@ -80,6 +80,12 @@ func (r *Rsync) probeArgs() []string {
 }
 
 // common is the end of every command line.
+//
+// TCP_NODELAY: rsync writes twice before it reads, at its end and at its start,
+// and the second write then waits for the acknowledgement of the first, which
+// the other kernel holds back for 40 ms. Measured at a loopback daemon of rsync
+// 3.5.0, one file of 1 KB: 139 ms from start to exit, 47 ms with the option, and
+// 4.5 ms if the daemon has "socket options = TCP_NODELAY" too.
 func (r *Rsync) common() []string {
 	c := &r.cfg
 	var args []string
@@ -89,6 +95,9 @@ func (r *Rsync) common() []string {
 	switch c.Dest.Kind {
 	case Daemon:
 		args = append(args, "--no-motd")
+		if !hasSockopts(r.options) {
+			args = append(args, "--sockopts=TCP_NODELAY")
+		}
 		if c.ConnectTimeout > 0 {
 			args = append(args, "--contimeout="+seconds(c.ConnectTimeout))
 		}
@@ -104,6 +113,11 @@ func (r *Rsync) common() []string {
 	args = append(args, r.options...)
 	args = append(args, filters(c.Filters)...)
 	return append(args, ".", c.Dest.Arg())
+}
+
+// hasSockopts reports whether the user has chosen socket options.
+func hasSockopts(options []string) bool {
+	return slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "--sockopts") })
 }
 
 func hasChildren(items []scheduler.Item) bool {

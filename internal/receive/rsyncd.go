@@ -28,6 +28,8 @@ func rsyncdConf(c Config, root bool) string {
 	line("# The log goes to the program that started the daemon.")
 	line("log file = /dev/stdout")
 	line("reverse lookup = no")
+	line("# Small changes are not held back for 40 ms.")
+	line("socket options = TCP_NODELAY")
 	line("")
 	line("[%s]", c.Module)
 	line("path = %s/", c.Dir)
