@@ -55,6 +55,9 @@ type RemoteConfig struct {
 	// forgotten and the remote is compared whole when it can be reached. Zero
 	// means 500,000, which take at most 150 MB if a path has 120 bytes.
 	MaxDirty int
+	// Ready is how many batches the Sender can take now without starting up. It
+	// must not block. Nil means none.
+	Ready func() int
 	// Parallel is how many batches may be in flight at once. Zero means 2.
 	Parallel int
 }
@@ -122,6 +125,9 @@ func (c Config) withDefaults() Config {
 		}
 		if r.Parallel <= 0 {
 			r.Parallel = 2
+		}
+		if r.Ready == nil {
+			r.Ready = func() int { return 0 }
 		}
 		remotes[i] = r
 	}

@@ -34,6 +34,8 @@ type Status struct {
 	// Backlog counts the paths that wait, InFlight those being sent.
 	Backlog  int `json:"backlog"`
 	InFlight int `json:"in_flight"`
+	// Standbys are the rsyncs that wait for something to send.
+	Standbys int `json:"standbys"`
 	// LastSuccess is when a run last succeeded.
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	// LastFull is when a full run last succeeded, Files what it counted.

@@ -41,6 +41,9 @@ type Config struct {
 	// ConnectTimeout is for the connection to a daemon, in whole seconds.
 	// Zero means 10s; negative leaves it to the kernel.
 	ConnectTimeout time.Duration
+	// Standbys is how many rsyncs are kept connected and waiting for a list
+	// while Keep runs and the remote is Live. Zero or negative means none.
+	Standbys int
 	// OpenRoot opens Root after it has verified its identity. Send closes what
 	// it gets. Nil means a plain open of Root.
 	OpenRoot func() (*os.File, error)

@@ -4,7 +4,7 @@
 // else leaves the package, and no file is opened here but the source root (to
 // look names up in it) and, for a moment, the password file.
 //
-// Every Send is one rsync: its working directory is the very directory that
+// A Send is one rsync: its working directory is the very directory that
 // OpenRoot opened and verified, and its source argument is ".", which rsync
 // never resolves again by name. So a root that is replaced, or mounted over,
 // after the check cannot be taken for the real one. For the same reason a full
@@ -15,6 +15,14 @@
 // "./". A name is listed only while its parents are real directories below
 // the root: rsync follows a symlink among the parents, at the source and at
 // the remote, and would then send, or delete, what lies outside.
+//
+// A plain flat batch may go by a standby (standby.go), which Keep has started
+// before: it has connected and logged in, and waits for its list. Its working
+// directory is not the root but /proc/PID/fd, and every line of its list begins
+// with the number of the root's descriptor, so it too sends what was verified
+// for this batch. Whatever a standby fails of, the batch has a run of its own at
+// once, with what MaxDelete still allows; so a standby's failure is never a
+// batch's.
 //
 // Send owns four goroutines (the feeder of the list, a reader for each of the
 // two outputs, the killer) and they are gone when it returns; so is rsync

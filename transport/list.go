@@ -25,6 +25,9 @@ const (
 type list struct {
 	root  *os.File
 	batch scheduler.Batch
+	// before stands before each line, with a slash; "" unless rsync's working
+	// directory is another one.
+	before string
 	// failed are the items that were not listed; of the feeder until it ends.
 	failed []scheduler.PathError
 
@@ -58,7 +61,7 @@ func (l *list) write(w io.Writer) error {
 			l.failed = append(l.failed, scheduler.PathError{Path: it.Path, Message: msg, Vanished: true})
 			continue
 		}
-		line := "./" + it.Path
+		line := l.before + "./" + it.Path
 		if it.Path != "" && it.Children && !l.batch.Form.Deep() {
 			line += "/"
 		}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -28,13 +27,17 @@ const (
 type process struct {
 	program string
 	args    []string
-	root    *os.File
+	dir     string // its working directory
 	// feed writes standard input and closes it.
 	feed func(io.WriteCloser) error
 	// stdout and stderr read to the end, each in its own goroutine.
 	stdout, stderr func(io.Reader)
 	// timeout is rsync's own; 0 means that it has none.
 	timeout time.Duration
+	// started, if it is not nil, is told the process before feed is called, and
+	// gone is closed when that has ended.
+	started func(pid int)
+	gone    chan struct{}
 }
 
 // run starts rsync and returns when it has ended, with its group, and all
@@ -45,8 +48,7 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	defer end(nil)
 	cmd := exec.Command(p.program, p.args...)
 	cmd.Env = environ()
-	// The directory behind the descriptor, whatever its name is by now.
-	cmd.Dir = "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(p.root.Fd()))
+	cmd.Dir = p.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 
 	var near, far [3]*os.File
@@ -71,6 +73,9 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	}
 	closeAll(far[:])
 	pid := cmd.Process.Pid
+	if p.started != nil {
+		p.started(pid)
+	}
 
 	fed := make(chan error, 1)
 	read := make(chan struct{}, 2)
@@ -94,6 +99,10 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 		}
 		// The leader is not reaped before killed is closed, so the group's
 		// number cannot be another's.
+		if errors.Is(context.Cause(ctx), errUnused) {
+			_ = syscall.Kill(-pid, syscall.SIGKILL)
+			return
+		}
 		_ = syscall.Kill(-pid, syscall.SIGTERM)
 		timer := time.NewTimer(termGrace)
 		defer timer.Stop()
@@ -106,6 +115,9 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 
 	waitErr := awaitExit(pid)
 	close(exited)
+	if p.gone != nil {
+		close(p.gone)
+	}
 	<-killed
 	var stuck error
 	if cause := context.Cause(ctx); errors.Is(cause, errStuck) {

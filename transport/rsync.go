@@ -23,7 +23,8 @@ type Rsync struct {
 	warnings []string
 	local    *localDir // nil unless the destination is local
 	// byRules is set once the remote has refused a name to be deleted.
-	byRules atomic.Bool
+	byRules  atomic.Bool
+	standbys *standbys
 }
 
 var _ scheduler.Sender = (*Rsync)(nil)
@@ -53,6 +54,7 @@ func New(cfg Config) (*Rsync, error) {
 	if cfg.Dest.Kind == Local {
 		r.local = &localDir{path: cfg.Dest.Path}
 	}
+	r.standbys = newStandbys(r)
 	return r, nil
 }
 
@@ -108,33 +110,82 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 	if err != nil {
 		return *refuse(transient, "find the name of the source root: %v", err), false
 	}
-	lines := &list{root: root, batch: b}
-	out, errs := &stdout{progress: progress}, &transcript{}
-	p := process{
-		program: r.cfg.Program,
-		args:    args,
-		root:    root,
-		feed:    func(w io.WriteCloser) error { return lines.feed(w) },
-		stdout:  out.read,
-		stderr:  errs.read,
-		timeout: max(0, r.cfg.Timeout),
+	v := &voyage{Rsync: r, batch: b, root: root, cwd: cwd, write: write}
+	if res, refused, ok := v.warm(ctx); ok {
+		return res, refused
 	}
-	r.cfg.Log.DebugContext(ctx, "rsync starts", "batch", b.ID, "form", b.Form, "items", len(b.Items), "program", p.program, "args", args)
-	state, err := p.run(ctx)
-	if state == nil {
-		return r.notStarted(err), false
+	if b.MaxDelete > 0 && v.before.Deleted > 0 {
+		b.MaxDelete -= int(v.before.Deleted)
+		args = r.args(b, progress != nil)
 	}
-	o := newOutcome(state)
-	o.out, o.err, o.stats = &out.transcript, errs, out.stats
+	return v.cold(ctx, args, progress)
+}
+
+// voyage is one batch on its way, with the source root as it was verified for
+// it.
+type voyage struct {
+	*Rsync
+	batch scheduler.Batch
+	root  *os.File
+	cwd   string // the root's name
+	write bool   // the run may change something
+	// before is what a standby has done of it.
+	before scheduler.Stats
+}
+
+// pinned is the directory behind the root's descriptor, whatever the root's
+// name stands for by now.
+func (v *voyage) pinned() string { return filepath.Join(descriptors(), strconv.Itoa(int(v.root.Fd()))) }
+
+// cold starts an rsync for the batch. If the daemon has no connection left,
+// those that wait for work make room.
+func (v *voyage) cold(ctx context.Context, args []string, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
+	for try := 1; ; try++ {
+		lines := &list{root: v.root, batch: v.batch}
+		out, errs := &stdout{progress: progress}, &transcript{}
+		p := process{
+			program: v.cfg.Program,
+			args:    args,
+			dir:     v.pinned(),
+			feed:    func(w io.WriteCloser) error { return lines.feed(w) },
+			stdout:  out.read,
+			stderr:  errs.read,
+			timeout: max(0, v.cfg.Timeout),
+		}
+		v.cfg.Log.DebugContext(ctx, "rsync starts", "batch", v.batch.ID, "form", v.batch.Form, "items", len(v.batch.Items), "program", p.program, "args", args)
+		state, err := p.run(ctx)
+		if state == nil {
+			return v.notStarted(err), false
+		}
+		res, refused = v.judge(ctx, lines, ran{state, err, out, errs}, v.cwd)
+		addWork(&res.Stats, v.before)
+		if res.Class != transient || !errs.says(crowded) || try == roomTries || !v.standbys.makeRoom(ctx) {
+			return res, refused
+		}
+	}
+}
+
+// ran is what an rsync left behind.
+type ran struct {
+	state *os.ProcessState
+	err   error // of the process, as run gives it
+	out   *stdout
+	errs  *transcript
+}
+
+// judge says what came of the batch. cwd is what rsync calls the root.
+func (v *voyage) judge(ctx context.Context, lines *list, end ran, cwd string) (res scheduler.Result, refused bool) {
+	o := newOutcome(end.state)
+	o.out, o.err, o.stats = &end.out.transcript, end.errs, end.out.stats
 	o.canceled = ctx.Err() != nil
 	o.unlisted = lines.failed
-	o.kept = len(r.cfg.Filters) > 0 || keepsFiles(r.options)
-	res = o.result(r.cfg.Dest, newResolver(root, cwd, r.cfg.Dest, b))
-	if err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || errors.Is(err, errStuck)) {
+	o.kept = len(v.cfg.Filters) > 0 || keepsFiles(v.options)
+	res = o.result(v.cfg.Dest, newResolver(v.root, cwd, v.cfg.Dest, v.batch))
+	if err := end.err; err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || isStuck(err)) {
 		// Part of the list may be missing, so nothing may be assumed.
-		res.Class, res.Message, res.Failed = transient, oneLine(fmt.Sprintf("rsync to %s: %v", r.cfg.Dest, err)), nil
+		res.Class, res.Message, res.Failed = transient, oneLine(fmt.Sprintf("rsync to %s: %v", v.cfg.Dest, err)), nil
 	}
-	r.cfg.Log.DebugContext(ctx, "rsync ended", "batch", b.ID, "code", res.Code, "class", res.Class,
+	v.cfg.Log.DebugContext(ctx, "rsync ended", "batch", v.batch.ID, "code", res.Code, "class", res.Class,
 		"message", res.Message, "failed", len(res.Failed), "wire", res.Stats.Wire)
 	return res, o.refusesNames()
 }

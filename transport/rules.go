@@ -175,12 +175,17 @@ func sum(a, b scheduler.Result) scheduler.Result {
 	b.Skipped += a.Skipped
 	b.DeletesSkipped = b.DeletesSkipped || a.DeletesSkipped
 	b.Stats.Files += a.Stats.Files
-	b.Stats.Created += a.Stats.Created
-	b.Stats.Deleted += a.Stats.Deleted
-	b.Stats.Transferred += a.Stats.Transferred
 	b.Stats.Bytes += a.Stats.Bytes
-	b.Stats.Wire += a.Stats.Wire
+	addWork(&b.Stats, a.Stats)
 	return b
+}
+
+// addWork adds what another run of the same batch has done.
+func addWork(s *scheduler.Stats, other scheduler.Stats) {
+	s.Created += other.Created
+	s.Deleted += other.Deleted
+	s.Transferred += other.Transferred
+	s.Wire += other.Wire
 }
 
 // translate makes complaints about the directories such about what was to be

@@ -27,6 +27,8 @@ const (
 // errStuck says that a run made no progress and was ended.
 var errStuck = errors.New("no progress")
 
+func isStuck(err error) bool { return errors.Is(err, errStuck) }
+
 // watch looks at a running rsync until ctx ends, and calls end when it is stuck
 // where its own time-out (0: none) cannot see it.
 func watch(ctx context.Context, pid int, timeout time.Duration, end context.CancelCauseFunc) {

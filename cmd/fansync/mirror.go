@@ -21,6 +21,7 @@ type mirrorFlags struct {
 	ssh          string
 	passwordFile string
 	rsyncOptions []string
+	standbys     int
 	share        float64
 	files        int
 	serve        serveFlags
@@ -39,6 +40,7 @@ func (m *mirrorFlags) register(cmd *cobra.Command) {
 	f.StringVar(&m.ssh, "ssh", "", "the ssh `command` and its options, such as \"ssh -p 2222 -i key\"")
 	f.StringVar(&m.passwordFile, "password-file", "", "`file` with the rsync daemons' password, readable by its owner alone")
 	f.StringArrayVar(&m.rsyncOptions, "rsync-opt", nil, "a further `option` for every rsync; may be repeated")
+	f.IntVar(&m.standbys, "standbys", config.DefaultStandbys, "keep this `number` of rsyncs connected to each DEST, so that changes go at once; 0 for none")
 	f.Float64Var(&m.share, "max-delete-share", 0.5, "halt a remote when more than this `part` of the tree would be deleted at once; 1 turns it off")
 	f.IntVar(&m.files, "max-delete-files", 1000, "never halt for deleting at most this `number` of files")
 	f.DurationVar(&m.grace, "grace", 10*time.Second, "how long running transfers may finish after SIGTERM or SIGINT")
@@ -64,7 +66,7 @@ func (m *mirrorFlags) config(src string, dests []string) (config.Config, error) 
 		}
 	}
 	for _, dest := range dests {
-		r := config.Remote{Dest: dest, RsyncOptions: m.rsyncOptions}
+		r := config.Remote{Dest: dest, RsyncOptions: m.rsyncOptions, Standbys: &m.standbys}
 		if d, err := transport.ParseDest(dest); err == nil {
 			switch d.Kind {
 			case transport.Daemon:

@@ -79,9 +79,9 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 				printWatch(w, root.Watch)
 			}
 			t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(t, "  REMOTE\tSTATE\tLAG\tBACKLOG\tIN FLIGHT\tFAILING\tLAST SUCCESS\tREASON")
+			fmt.Fprintln(t, "  REMOTE\tSTATE\tLAG\tBACKLOG\tIN FLIGHT\tSTANDBYS\tFAILING\tLAST SUCCESS\tREASON")
 			for _, r := range root.Remotes {
-				fmt.Fprintf(t, "  %q\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", r.Name, r.State, lag(r), r.Backlog, r.InFlight, r.Failing, ago(r.LastSuccess), why(r))
+				fmt.Fprintf(t, "  %q\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", r.Name, r.State, lag(r), r.Backlog, r.InFlight, r.Standbys, r.Failing, ago(r.LastSuccess), why(r))
 			}
 			if err := t.Flush(); err != nil {
 				return fmt.Errorf("print status: %w", err)

@@ -86,6 +86,9 @@ type Remote struct {
 	// beyond it the paths are dropped and the remote is compared as a whole
 	// when it returns. Zero means 500000.
 	MaxDirty int `toml:"max_dirty,omitempty"`
+	// Standbys is how many rsyncs are kept connected to the remote, so that a
+	// change goes at once. Nil means 2; 0 means none.
+	Standbys *int `toml:"standbys,omitempty"`
 }
 
 // Rules are all filter rules of the root in order: Filters, then Exclude.

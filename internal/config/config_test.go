@@ -36,6 +36,7 @@ var full = Config{
 			PasswordFile: "/etc/fansync/web1.pass",
 			RsyncOptions: []string{"-z", "--bwlimit=10m"},
 			MaxDirty:     20000,
+			Standbys:     new(0),
 		}, {
 			Name: "web2",
 			Dest: "backup@web2:/srv/www",
@@ -133,7 +134,7 @@ func TestWithDefaults(t *testing.T) {
 			Modify:       "on",
 			HiddenWrites: "search",
 			Guard:        Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
-			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000}},
+			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000, Standbys: new(2)}},
 		}},
 	}
 	if diff := cmp.Diff(want, got, sameConfig); diff != "" {

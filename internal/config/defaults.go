@@ -10,6 +10,13 @@ import (
 // DefaultSocket is the control socket if the file names none.
 const DefaultSocket = "/run/fansync/fansync.sock"
 
+// DefaultStandbys is how many standbys a remote has if nothing is said: while
+// one is used, another is ready.
+const DefaultStandbys = 2
+
+// maxStandbys is far more than can be of use.
+const maxStandbys = 16
+
 // WithDefaults gives the configuration with everything filled in that was left
 // out, and with the roots' paths cleaned. It does not change c.
 func (c Config) WithDefaults() Config {
@@ -38,6 +45,9 @@ func (r Root) withDefaults() Root {
 		m := &r.Remotes[i]
 		m.Name = cmp.Or(m.Name, m.Dest)
 		m.MaxDirty = cmp.Or(m.MaxDirty, 500_000)
+		if m.Standbys == nil {
+			m.Standbys = new(DefaultStandbys)
+		}
 	}
 	return r
 }

@@ -141,6 +141,9 @@ func (v *validation) remote(key string, r Root, m Remote, check Checker) {
 	if m.MaxDirty < 0 {
 		v.add(key+".max_dirty", `root %q: remote %q: key "max_dirty" is %d; write a number of paths above 0`, r.Path, m.Name, m.MaxDirty)
 	}
+	if n := *m.Standbys; n < 0 || n > maxStandbys {
+		v.add(key+".standbys", `root %q: remote %q: key "standbys" is %d; write a number from 0 to %d`, r.Path, m.Name, n, maxStandbys)
+	}
 	if check == nil {
 		return
 	}

@@ -33,6 +33,8 @@ type root struct {
 	log    *slog.Logger
 	filter *filter.Filter
 	sched  *scheduler.Scheduler
+	// senders are those of the remotes, by name.
+	senders map[string]*transport.Rsync
 	// outside is why auto does not try fanotify again. Only sessions use it.
 	outside *watcher.OutsideError
 
@@ -66,6 +68,8 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 	if r.engine.opts.Events != nil {
 		cfg.Events = r.engine.opts.Events(r.conf.Path)
 	}
+	cfg.Events.State = r.keepsReady(cfg.Events.State)
+	r.senders = map[string]*transport.Rsync{}
 	for _, w := range rootWarnings(r.conf) {
 		r.log.Warn("option weakens the mirror", "warning", w)
 	}
@@ -77,7 +81,8 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		for _, w := range s.Warnings() {
 			r.log.Warn("option weakens the mirror", "remote", m.Name, "warning", w)
 		}
-		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty})
+		r.senders[m.Name] = s
+		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing})
 	}
 	if r.engine.opts.Tune != nil {
 		r.engine.opts.Tune(&cfg)
@@ -104,7 +109,7 @@ func sender(root config.Root, m config.Remote, opts Options, open func() (*os.Fi
 	}
 	return transport.New(transport.Config{
 		Root: resolved(root.Path), Dest: dest, PasswordFile: m.PasswordFile, SSH: m.SSH,
-		Options: m.RsyncOptions, Filters: f.Rules(), Program: opts.Rsync, OpenRoot: open, Log: log,
+		Options: m.RsyncOptions, Filters: f.Rules(), Program: opts.Rsync, Standbys: *m.Standbys, OpenRoot: open, Log: log,
 	})
 }
 
@@ -147,6 +152,7 @@ func (r *root) openForRun() (*os.File, error) { return r.OpenDir(false) }
 func (r *root) run(ctx context.Context) error {
 	changes := make(chan coalesce.Change)
 	r.sched.Pause("the root is being looked for")
+	defer r.keepStandbys()()
 	scheduled := make(chan error, 1)
 	// The scheduler outlives ctx by the grace time: its input ends first.
 	go func() { scheduled <- r.sched.Run(context.WithoutCancel(ctx), changes) }()
