@@ -53,6 +53,14 @@ type Batch struct {
 	// MaxDelete is the most files the run may delete; negative: no limit.
 	// 0 makes it count what it would delete and delete nothing.
 	MaxDelete int
+	// Keep says that a run that is cut is to keep what the remote has received
+	// of a file, so that the next run goes on from there.
+	Keep bool
+	// MaxSize is the size in bytes above which files are left out; 0: none are.
+	MaxSize int64
+	// Settled says that no other large file is known to wait for the remote.
+	// What cut runs left there is of no use once this one has succeeded.
+	Settled bool
 }
 
 // Class says what a Result means for the remote.
@@ -104,7 +112,10 @@ type Result struct {
 	Skipped int
 	// DeletesSkipped says that rsync left deletions undone after an error.
 	DeletesSkipped bool
-	Stats          Stats
+	// Touched are directories in which the Sender did more than was asked for,
+	// so that their times may be wrong.
+	Touched []string
+	Stats   Stats
 }
 
 // Stats are rsync's own totals of one run.

@@ -33,6 +33,7 @@ type placed struct {
 	item  Item
 	// deletes says that what the remote has at or below it may have to go.
 	deletes bool
+	size    int64 // of the file at the source, bytes
 }
 
 // bucket collects what goes into one batch.
@@ -44,6 +45,7 @@ type bucket struct {
 	since   int64
 	deletes int64
 	born    int64
+	bytes   int64
 }
 
 func (b *bucket) add(p placed) {
@@ -57,6 +59,7 @@ func (b *bucket) note(p placed) {
 		b.since = p.entry.Since
 	}
 	b.placed = append(b.placed, p)
+	b.bytes += p.size
 	switch {
 	case p.entry.Has(coalesce.Ghost): // no remote has it, and none will
 	case p.item.Missing:
@@ -114,6 +117,7 @@ type sorting struct {
 	anyRacy  bool
 	ghosts   []coalesce.Entry // never at the remote, and gone again
 	waits    bool             // some went back until a flight or removals are over
+	bigSize  int64            // the size from which a file is large
 }
 
 func (s *sorting) bucket(form Form, p purpose) *bucket {
@@ -133,7 +137,7 @@ func (s *sorting) first() *bucket {
 	var first *bucket
 	for _, byPurpose := range s.buckets {
 		for _, b := range byPurpose {
-			if first == nil || cmp.Or(cmp.Compare(b.purpose, first.purpose), cmp.Compare(b.since, first.since), cmp.Compare(b.form, first.form)) < 0 {
+			if first == nil || cmp.Or(cmp.Compare(b.purpose.rank(), first.purpose.rank()), cmp.Compare(b.since, first.since), cmp.Compare(b.form, first.form), cmp.Compare(b.purpose, first.purpose)) < 0 {
 				first = b
 			}
 		}
@@ -153,7 +157,7 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 	}
 	look := newLooker(root)
 	defer r.closeLooker(look)
-	s := &sorting{buckets: map[Form]map[purpose]*bucket{}, settled: r.settled(now)}
+	s := &sorting{buckets: map[Form]map[purpose]*bucket{}, settled: r.settled(now), bigSize: r.bigSize()}
 	for _, e := range entries {
 		at, err := look.look(e.Path)
 		if err != nil {
@@ -162,14 +166,17 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		}
 		r.sort(s, e, at, look, now)
 	}
+	large := r.holdLarge(s, now)
 	first := s.first()
 	for _, byPurpose := range s.buckets {
 		for b := range maps.Values(byPurpose) {
 			if b != first {
 				r.putBack(b.entries(), now)
+				large = large || b.purpose == bulky
 			}
 		}
 	}
+	large = first != nil && r.trim(first, now) && first.purpose == bulky || large
 	first = r.layGhosts(s, first, look, now)
 	if first == nil {
 		if !s.waits {
@@ -177,14 +184,16 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		}
 		return nil
 	}
+	search := wideItems(first)
 	if first.form == Flat && first.purpose == plain {
 		r.collapse(first, look)
 		first = r.deepen(first, look, now)
 	}
 	f := &flight{
-		batch:   Batch{Form: first.form, Items: listOf(first), MaxDelete: -1},
+		batch:   Batch{Form: first.form, Items: listOf(first), MaxDelete: -1, Keep: first.purpose == bulky, Settled: r.settledAfter(large)},
 		entries: first.entries(), preview: first.purpose == counting, cleared: first.purpose == clearing,
 		deletes: first.deletes, born: first.born, deleters: first.deleters(),
+		big: first.purpose == bulky, bigSize: s.bigSize, search: search,
 	}
 	if f.deletes > 0 || f.wide() || f.cleared {
 		if !r.mayDelete(f, now) {
@@ -236,12 +245,20 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, look *looker, now 
 		b = clearing
 	}
 	form := formOf(e, at)
-	p := placed{e, it, it.Missing || it.Children || form.Deep()}
+	if at.path == e.Path && r.bulks() > 0 && r.blocked(e.Path) && (!at.dir() || it.Children || form.Deep()) {
+		r.insert(e, now) // it is not the light thing that was picked
+		s.waits = true
+		return
+	}
+	p := placed{e, it, it.Missing || it.Children || form.Deep(), at.size}
 	switch {
 	case s.anyRacy && !at.missing && !e.Has(coalesce.Exact) && coalesce.Under(at.path, s.deepRacy):
 		form = DeepRacy // it would go twice
 	case form == DeepRacy && at.dir():
 		s.deepRacy, s.anyRacy = at.path, true
+	}
+	if b == plain && !form.Deep() && at.regular() && at.size >= s.bigSize {
+		b = bulky
 	}
 	s.bucket(form, b).add(p)
 }
@@ -261,7 +278,13 @@ func (r *remote) layGhosts(s *sorting, first *bucket, look *looker, now int64) *
 			r.troubles.mended(e.Path)
 			continue
 		}
-		if r.blocked(dir) || first != nil && (first.form != Flat || first.purpose != plain) || dir == "" && r.losesWaiting(dir) {
+		besides := r.besides(dir)
+		if besides && dir == "" {
+			r.postpone(dir, e, now)
+			r.troubles.mended(e.Path)
+			continue
+		}
+		if !besides && r.blocked(dir) || first != nil && (first.form != Flat || first.purpose != plain) || dir == "" && r.losesWaiting(dir) {
 			r.insert(e, now)
 			s.waits = true
 			continue

@@ -35,6 +35,12 @@ type Config struct {
 	// BackoffMin and BackoffMax bound the time between tries of a remote that
 	// fails. Zero means 500ms and 60s.
 	BackoffMin, BackoffMax time.Duration
+	// BigFile is the size in bytes from which a file has a flight of its own,
+	// beside which small changes go on; on a slow remote a smaller one has, too.
+	// Zero means 64 MiB; negative: none has.
+	BigFile int64
+	// Skip says what no remote gets. Nil means nothing.
+	Skip func(path string, dir bool) bool
 	// Events are told what happens; every func may be nil.
 	Events Events
 	// Log may be nil.
@@ -60,6 +66,9 @@ type RemoteConfig struct {
 	Ready func() int
 	// Parallel is how many batches may be in flight at once. Zero means 2.
 	Parallel int
+	// Resumes says that a run with large files that was cut goes on from there
+	// the next time, so that it may be cut for other work.
+	Resumes bool
 }
 
 // Limits judges how much one burst may delete.
@@ -101,6 +110,10 @@ func (c Config) withDefaults() Config {
 	}
 	defaultTo(&c.crowdMin, crowdMin)
 	defaultTo(&c.deepMin, deepMin)
+	defaultTo(&c.BigFile, bigFile)
+	if c.Skip == nil {
+		c.Skip = func(string, bool) bool { return false }
+	}
 	defaultTo(&c.Grace, 10*time.Second)
 	defaultTo(&c.DeleteQuiet, 200*time.Millisecond)
 	defaultTo(&c.DeleteMax, 2*time.Second)

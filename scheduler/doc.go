@@ -18,6 +18,8 @@
 //     kernel's times whether a flight can have met it (stamps.go) and makes one
 //     Batch of one Form of them; collapse.go and deepen.go shorten it, guard.go
 //     asks whether it may delete.
+//     large.go gives large files flights of their own, and leave.go finds those
+//     that a wide run would take along.
 //  5. pool.go: runs the Batch on the shared pool of cores×2+2.
 //  6. outcome.go: acknowledges, requeues, bisects, backs off or halts.
 //
@@ -27,7 +29,9 @@
 //     last event has succeeded for it. An event that arrives during the run
 //     makes a new entry, marked Racy.
 //   - Flights of one remote never overlap: no shared path, no ancestor of one
-//     in the other.
+//     in the other. Only the attributes of a directory may go while a large file
+//     below it is in the air, and go again when that has landed.
+//   - Beside large files there is always room for a flight of small changes.
 //   - Removals are counted, by events or by a run that only counts, before they
 //     are sent, and nothing that a list was shortened to anticipates one that
 //     waits. What a run finds to delete beyond its list is bounded by MaxDelete.

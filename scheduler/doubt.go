@@ -111,6 +111,9 @@ func (r *remote) retouch(f *flight, now int64) {
 	}
 	dirs := map[string]bool{}
 	for _, e := range f.entries {
+		if light(e) {
+			dirs[e.Path] = true // it went beside what has the old attributes
+		}
 		if !e.Any(coalesce.Name | coalesce.Gone | coalesce.Ghost | coalesce.Moved | coalesce.Subtree | coalesce.Children) {
 			continue
 		}
@@ -127,13 +130,7 @@ func (r *remote) retouch(f *flight, now int64) {
 			if !g.below(dir) {
 				continue
 			}
-			e := coalesce.Entry{Path: dir, Flags: coalesce.Attr | coalesce.Dir, Since: since, Last: now, Seq: seq}
-			if old, ok := g.after[dir]; ok {
-				e.Since, e.Seq = min(e.Since, old.Since), min(e.Seq, old.Seq)
-			} else if g.after == nil {
-				g.after = map[string]coalesce.Entry{}
-			}
-			g.after[dir] = e
+			g.follow(coalesce.Entry{Path: dir, Flags: coalesce.Attr | coalesce.Dir, Since: since, Last: now, Seq: seq})
 		}
 	}
 }

@@ -23,9 +23,15 @@ type flight struct {
 	// deleters are the paths of the entries that may want deletions.
 	deleters map[string]bool
 	cancel   context.CancelFunc
-	begun    int64 // when it was built, as Config.Now gives it
-	end      int64 // when it ended; 0 while it is in the air
-	wall     int64 // when it ended, as Config.Wall gives it
+	big      bool     // its items are large files, or were
+	bigSize  int64    // the size from which a file is large, when it was built
+	search   []Item   // items below which large files are to be looked for
+	left     []string // what it leaves out for being large; of the sender until it ends
+	cut      bool     // ended early for what waits
+	heir     string   // the removal for which it was ended; "": none
+	begun    int64    // when it was built, as Config.Now gives it
+	end      int64    // when it ended; 0 while it is in the air
+	wall     int64    // when it ended, as Config.Wall gives it
 }
 
 // find is the index of the first item whose path is not below path.

@@ -19,8 +19,9 @@ func (r *remote) launchFull(ctx context.Context, now int64) {
 	if err := dir.Close(); err != nil {
 		r.log.Warn("close root", "err", err)
 	}
-	f := &flight{batch: Batch{Form: Full}, full: r.full, preview: !r.counted && r.confirmed == 0}
+	f := &flight{batch: Batch{Form: Full}, full: r.full, preview: !r.counted && r.confirmed == 0, bigSize: r.bigSize(), search: []Item{{}}}
 	r.full = nil
+	f.batch.Settled = r.dirty.Len() == 0 && r.settledAfter(false)
 	level := slog.LevelInfo
 	if r.attempts > 0 {
 		level = slog.LevelDebug // said before, and said again when it works
@@ -68,6 +69,7 @@ func (r *remote) launch(ctx context.Context, f *flight, now int64) {
 			r.done <- ended{f, res}
 		}()
 		if sendCtx.Err() == nil {
+			f.leave(sendCtx, r.cfg)
 			res = r.conf.Sender.Send(sendCtx, f.batch, progress)
 		}
 	})

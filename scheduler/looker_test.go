@@ -26,7 +26,7 @@ func naive(t *testing.T, root, path string) found {
 		case err != nil:
 			t.Fatal(err)
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR || i == len(path):
-			return found{path: p, mode: st.Mode, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
+			return found{path: p, size: st.Size, mode: st.Mode, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}
 		}
 	}
 	return found{}

@@ -31,9 +31,11 @@ func (r *remote) settle(e ended) {
 	switch res.Class {
 	case OK:
 		r.succeeded(f, res)
+		r.takeLeft(f, now)
 		r.acknowledge(f, f.entries, now)
 	case Partial:
 		r.succeeded(f, res)
+		r.takeLeft(f, now)
 		r.partial(f, res, now)
 	case DeleteLimit:
 		r.succeeded(f, res)
@@ -42,7 +44,9 @@ func (r *remote) settle(e ended) {
 		r.requeue(f, now)
 		r.failed(f, res, now)
 	case Canceled:
-		r.requeue(f, now)
+		if !r.bequeath(f) {
+			r.requeue(f, now)
+		}
 	}
 	if f.batch.Form == Full && f.full != nil && !f.preview {
 		r.counted = false
@@ -50,8 +54,11 @@ func (r *remote) settle(e ended) {
 	for _, e := range f.after {
 		r.insert(e, now)
 	}
+	for _, dir := range res.Touched {
+		r.insert(coalesce.Entry{Path: dir, Flags: coalesce.Attr | coalesce.Dir, Since: now, Last: now}, now)
+	}
 	// What only the outcome needed is not kept for recentFor.
-	f.entries, f.after, f.deleters = nil, nil, nil
+	f.entries, f.after, f.deleters, f.search, f.left = nil, nil, nil, nil, nil
 	if len(r.suspects) == 0 {
 		r.troubles.sweep(func(path string) bool {
 			_, waits := r.dirty.Get(path)
@@ -106,6 +113,10 @@ func (r *remote) count(f *flight, res Result) {
 	r.counts.Deleted += res.Stats.Deleted
 	f.made = res.Stats.Created
 	r.counts.WireBytes += res.Stats.Wire
+	r.pace.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
+	if f.big && (res.Class == OK || res.Class == Partial) {
+		r.pace.cuts = 0
+	}
 }
 
 // succeeded notes that the remote answers.

@@ -40,6 +40,7 @@ type history struct {
 	suspend  bool
 	trouble  int
 	hurry    time.Duration
+	large    bool // half of the files are large, and take long
 	crowds   bool // even small directories collapse, and now and then changes pile up
 }
 
@@ -54,6 +55,10 @@ func TestConvergence(t *testing.T) {
 		{name: "forgetful", maxDirty: 12, overflow: true, trouble: 5, hurry: 10 * time.Millisecond},
 		{name: "crowds", crowds: true, trouble: 3, hurry: 20 * time.Millisecond},
 		{name: "guarded crowds", crowds: true, limits: few(12), hurry: 20 * time.Millisecond},
+		{name: "large", large: true, trouble: 3, hurry: 20 * time.Millisecond},
+		{name: "large crowds", large: true, crowds: true, hurry: 20 * time.Millisecond},
+		{name: "large and guarded", large: true, limits: few(6), hurry: 20 * time.Millisecond},
+		{name: "large and lost", large: true, overflow: true, maxDirty: 30, trouble: 3, hurry: 20 * time.Millisecond},
 		{name: "suspended", suspend: true, trouble: 5, overflow: true, hurry: 20 * time.Millisecond},
 	} {
 		t.Run(h.name, func(t *testing.T) {
@@ -88,6 +93,10 @@ func (h history) run(t *testing.T, n int64) {
 			{Name: "one", Sender: one, MaxDirty: h.maxDirty},
 			{Name: "two", Sender: two, MaxDirty: h.maxDirty, Parallel: 4},
 		},
+	}
+	cfg.BigFile = -1
+	if h.large {
+		cfg.BigFile, cfg.Remotes[0].Resumes = 31, true
 	}
 	if h.crowds {
 		cfg.crowdMin, cfg.deepMin = 2, 2

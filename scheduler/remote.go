@@ -84,6 +84,7 @@ type remote struct {
 	began     bool   // a full run has succeeded
 
 	progress    progressBox
+	pace        pace
 	badge       badge
 	counts      Counts
 	lastSuccess time.Time
@@ -97,7 +98,7 @@ func newRemote(cfg Config, conf RemoteConfig, answered func(uint64)) *remote {
 		cfg: cfg, conf: conf,
 		log:      cfg.Log.With("remote", conf.Name),
 		inbox:    newInbox(conf.MaxDirty),
-		done:     make(chan ended, conf.Parallel),
+		done:     make(chan ended, conf.Parallel+1),
 		answered: answered,
 		dirty:    coalesce.NewSet(),
 		troubles: newTroubles(),

@@ -48,17 +48,19 @@ func (r *remote) startFlights(ctx context.Context) {
 		} else {
 			if len(r.flights) == 0 {
 				r.launchFull(ctx, now)
+				return
 			}
-			return
+			if r.clear(now) {
+				return
+			}
 		}
 	}
-	limit := r.conf.Parallel
-	if r.attempts > 0 {
-		limit = 1
-	}
-	for r.stir && len(r.flights) < limit {
-		if n := len(r.flights); n > 0 && now < r.flights[n-1].begun+pairAfter {
-			r.look(r.flights[n-1].begun + pairAfter)
+	for r.stir {
+		if room, _ := r.room(); room <= 0 {
+			break
+		}
+		if f := r.newest(); f != nil && now < f.begun+pairAfter {
+			r.look(f.begun + pairAfter)
 			break
 		}
 		f := r.nextFlight(now)
@@ -135,7 +137,12 @@ func (r *remote) pick(now int64) []coalesce.Entry {
 		}
 		for _, f := range r.flights {
 			if f.conflicts(e.Path) {
-				if e.Since < now-patience && f.below(e.Path) {
+				if f.big {
+					if light(e) && r.besides(e.Path) {
+						continue
+					}
+					r.obstruct(f, e, now)
+				} else if e.Since < now-patience && f.below(e.Path) {
 					starved.add(e.Path)
 				}
 				return true

@@ -77,7 +77,7 @@ func (s *simulation) fly(b Batch) (land func()) {
 	mine := &flight{batch: b}
 	for _, other := range s.air {
 		for _, it := range b.Items {
-			if other.conflicts(it.Path) {
+			if other.conflicts(it.Path) && !beside(other.batch, b, it.Path) && !beside(b, other.batch, it.Path) {
 				s.t.Errorf("%q of %v meets %v", it.Path, b, other.batch)
 			}
 		}
@@ -92,6 +92,16 @@ func (s *simulation) fly(b Batch) (land func()) {
 		defer s.mu.Unlock()
 		delete(s.air, b.ID)
 	}
+}
+
+// beside reports whether late, where it meets early at path, sends nothing but
+// the attributes of directories above large files of early.
+func beside(early, late Batch, path string) bool {
+	big := &flight{batch: early}
+	return early.Keep && early.ID < late.ID && !late.Form.Deep() && !slices.ContainsFunc(late.Items, func(it Item) bool {
+		meets := it.Path == path || coalesce.Under(path, it.Path) || coalesce.Under(it.Path, path)
+		return meets && big.conflicts(it.Path) && (it.Children || it.Missing || !big.below(it.Path))
+	})
 }
 
 // run is one simulated run of rsync.
@@ -117,7 +127,10 @@ func (s *simulation) Send(ctx context.Context, b Batch, _ func(Progress)) Result
 		return transient
 	}
 	r := &run{simulation: s, b: b, list: map[string]node{}, wide: map[string]bool{}, left: b.MaxDelete, slow: 1}
-	if s.chance(20) {
+	switch {
+	case b.Keep && s.chance(30):
+		r.slow = 1000
+	case s.chance(20):
 		r.slow = 10
 	}
 	r.makeList(ctx)
@@ -283,6 +296,9 @@ func (r *run) deleteExtra() {
 func (r *run) transfer(p string) {
 	listed := r.list[p]
 	data := listed.data
+	if listed.mode.IsRegular() && r.b.MaxSize > 0 && int64(len(data)) > r.b.MaxSize {
+		return
+	}
 	if listed.mode.IsRegular() {
 		r.mu.Lock()
 		old, ok := r.tree[p]

@@ -26,6 +26,7 @@ type found struct {
 	// itself, its topmost missing ancestor, or an ancestor that is no directory.
 	path    string
 	missing bool
+	size    int64  // bytes
 	mode    uint32 // st_mode; 0 when missing or not readable
 	mtime   int64  // ns
 	ctime   int64  // ns
@@ -98,7 +99,7 @@ func statAt(dir int, name, path string) (found, error) {
 	if err != nil {
 		return found{path: path}, fmt.Errorf("stat %q: %w", path, err)
 	}
-	return found{path: path, mode: st.Mode, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}, nil
+	return found{path: path, size: st.Size, mode: st.Mode, mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano()}, nil
 }
 
 // crowd counts the entries of directory dir, but stops at limit.

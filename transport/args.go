@@ -30,11 +30,7 @@ func environ() []string {
 // args is the command line for a batch. Every form reads its list from
 // standard input and has "." as its source.
 func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
-	args := []string{"-a", "--files-from=-", "--from0"}
-	if !r.byRules.Load() {
-		args = append(args, "--delete-missing-args")
-	}
-	args = append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")
+	args := r.baseArgs()
 	if b.Form.Deep() {
 		args = append(args, "-r")
 	}
@@ -50,6 +46,10 @@ func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 	if progress && b.Form == scheduler.Full {
 		args = append(args, "--info=progress2")
 	}
+	if b.MaxSize > 0 {
+		args = append(args, "--max-size="+strconv.FormatInt(b.MaxSize, 10))
+	}
+	args = append(args, r.pieceArgs(b)...)
 	return append(args, r.common()...)
 }
 
@@ -69,6 +69,15 @@ func filters(rules []string) []string {
 		args = append(args, "--filter="+rule)
 	}
 	return args
+}
+
+// baseArgs is the beginning of every batch's command line.
+func (r *Rsync) baseArgs() []string {
+	args := []string{"-a", "--files-from=-", "--from0"}
+	if !r.byRules.Load() {
+		args = append(args, "--delete-missing-args")
+	}
+	return append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")
 }
 
 // probeArgs is a dry run of an empty list: it connects, logs in and finds the

@@ -24,6 +24,10 @@
 // once, with what MaxDelete still allows; so a standby's failure is never a
 // batch's.
 //
+// Large files are received so that a cut run can go on (pieces.go). What it
+// leaves at the remote is deleted when no large file waits any more: the one
+// thing that the package remembers from run to run.
+//
 // Send owns four goroutines (the feeder of the list, a reader for each of the
 // two outputs, the killer) and they are gone when it returns; so is rsync
 // with its whole process group. The outputs are always read, with bounded

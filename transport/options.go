@@ -73,6 +73,7 @@ var warned = map[string]string{
 	"max-size":         "larger files are not sent",
 	"min-size":         "smaller files are not sent",
 	"append":           "a file rewritten at the same or a larger size is not sent whole",
+	"append-verify":    "a file rewritten at the same or a smaller size is not sent",
 	"no-times":         "unchanged files are compared again each time",
 	"one-file-system":  "what is mounted below the source is not sent",
 	"omit-dir-times":   "directories keep their own times at the remote",

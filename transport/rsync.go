@@ -25,6 +25,8 @@ type Rsync struct {
 	// byRules is set once the remote has refused a name to be deleted.
 	byRules  atomic.Bool
 	standbys *standbys
+	resumes  bool
+	pieces   pieces
 }
 
 var _ scheduler.Sender = (*Rsync)(nil)
@@ -40,6 +42,7 @@ func New(cfg Config) (*Rsync, error) {
 	if r.options, r.warnings, err = checkOptions(cfg.Options); err != nil {
 		return nil, err
 	}
+	r.resumes = resumes(cfg.Dest, r.options)
 	if strings.ContainsRune(cfg.Program, '/') {
 		// The run's working directory is another one.
 		if r.cfg.Program, err = filepath.Abs(cfg.Program); err != nil {
@@ -61,8 +64,8 @@ func New(cfg Config) (*Rsync, error) {
 // Warnings are one line each for the options that weaken the mirror.
 func (r *Rsync) Warnings() []string { return r.warnings }
 
-// Send carries one batch. It is safe for concurrent use.
-func (r *Rsync) Send(ctx context.Context, b scheduler.Batch, progress func(scheduler.Progress)) scheduler.Result {
+// carry sends one batch.
+func (r *Rsync) carry(ctx context.Context, b scheduler.Batch, progress func(scheduler.Progress)) scheduler.Result {
 	if b.Form != scheduler.Full && len(b.Items) == 0 {
 		return scheduler.Result{}
 	}
@@ -180,6 +183,7 @@ func (v *voyage) judge(ctx context.Context, lines *list, end ran, cwd string) (r
 	o.canceled = ctx.Err() != nil
 	o.unlisted = lines.failed
 	o.kept = len(v.cfg.Filters) > 0 || keepsFiles(v.options)
+	v.notePieces(v.batch, &o)
 	res = o.result(v.cfg.Dest, newResolver(v.root, cwd, v.cfg.Dest, v.batch))
 	if err := end.err; err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || isStuck(err)) {
 		// Part of the list may be missing, so nothing may be assumed.

@@ -71,7 +71,7 @@ func byRules(b scheduler.Batch) *ruled {
 	})
 	for chunk := range slices.Chunk(names, rulesMost) {
 		run := ruledRun{batch: b}
-		run.batch.Form, run.batch.Items = scheduler.Flat, nil
+		run.batch.Form, run.batch.Items, run.batch.Keep = scheduler.Flat, nil, false
 		run.first, run.last = rulesFor(chunk)
 		for _, dir := range dirsOf(chunk) {
 			run.batch.Items = append(run.batch.Items, scheduler.Item{Path: dir, Children: true})

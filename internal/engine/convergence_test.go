@@ -95,7 +95,11 @@ func (b *bed) history(t testing.TB, seed uint64) {
 		root.Remotes = append(root.Remotes, r)
 	}
 	trace := &trace{}
-	e := startEngine(t, config.Config{Roots: []config.Root{root}}, trace)
+	e := startTuned(t, config.Config{Roots: []config.Root{root}}, trace, Options{Tune: func(c *scheduler.Config) {
+		if seed%3 == 0 {
+			c.BigFile = 64 // most files have flights of their own
+		}
+	}})
 	for round := range rounds {
 		if round > 0 {
 			if err := h.Run(ops); err != nil {
@@ -162,8 +166,12 @@ func startTuned(t testing.TB, conf config.Config, tr *trace, opts Options) *runn
 	t.Helper()
 	opts.Strict, opts.Events = true, tr.events
 	opts.Log = slog.New(slog.NewTextHandler(tr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	tune := opts.Tune
 	opts.Tune = func(c *scheduler.Config) {
 		c.BackoffMin, c.BackoffMax = 50*time.Millisecond, 500*time.Millisecond
+		if tune != nil {
+			tune(c)
+		}
 	}
 	e, err := New(conf, opts)
 	if err != nil {

@@ -62,7 +62,7 @@ func newRoot(conf config.Root, e *Engine, g *guard.Root) (*root, error) {
 func (r *root) prepare(pool *scheduler.Pool) error {
 	cfg := scheduler.Config{
 		Source: r, Pool: pool, Now: watcher.Now, Log: r.log,
-		Grace: time.Duration(r.engine.conf.Grace),
+		Grace: time.Duration(r.engine.conf.Grace), Skip: r.ignores,
 	}
 	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
 	if r.engine.opts.Events != nil {
@@ -82,7 +82,7 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 			r.log.Warn("option weakens the mirror", "remote", m.Name, "warning", w)
 		}
 		r.senders[m.Name] = s
-		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing})
+		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing, Resumes: s.Resumes()})
 	}
 	if r.engine.opts.Tune != nil {
 		r.engine.opts.Tune(&cfg)
@@ -144,6 +144,11 @@ func (r *root) OpenDir(needEntries bool) (*os.File, error) {
 		return nil, fmt.Errorf("root %s has not been found yet", r.conf.Path)
 	}
 	return g.OpenDir(needEntries)
+}
+
+// ignores reports whether path, relative to the root, is no part of the mirror.
+func (r *root) ignores(path string, dir bool) bool {
+	return transport.IsPrivate(path) || r.filter.Excluded(path, dir)
 }
 
 func (r *root) openForRun() (*os.File, error) { return r.OpenDir(false) }

@@ -30,7 +30,7 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 	weights := watcher.DefaultWeights()
 	cfg := watcher.Config{
 		Root: path, Backend: watcher.Backend(r.conf.Backend), NoModify: r.conf.Modify == "off",
-		Ignore: r.filter.Excluded, Weigh: &weights, Groups: &r.engine.groups, Log: r.engine.log,
+		Ignore: r.ignores, Weigh: &weights, Groups: &r.engine.groups, Log: r.engine.log,
 	}
 	if r.outside != nil {
 		cfg.Backend, cfg.Because = watcher.BackendInotify, r.outside.Error()
@@ -82,7 +82,7 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 func (r *root) index(w *watcher.Watcher, path string) *links.Index {
 	backend, _ := w.Backend()
 	cfg := links.Config{
-		Root: path, Skip: r.filter.Excluded, Log: r.engine.log,
+		Root: path, Skip: r.ignores, Log: r.engine.log,
 		Blind: backend == watcher.BackendInotify, BlindAt: w.Blind, NoSearch: r.conf.HiddenWrites == "ignore",
 	}
 	if r.engine.opts.Links != nil {
