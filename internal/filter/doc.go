@@ -25,6 +25,10 @@
 // Character classes are those of the C locale: bytes above 127 are in no named
 // class.
 //
+// Regular expressions exclude paths too, as sersync has them; what patterns can
+// say of them becomes patterns, exactly (translate.go, pattern.go), so that
+// rsync knows it. The rest is a question that is asked of each path.
+//
 // The package owns no goroutine. A Filter does not change after Parse and is
 // safe for concurrent use.
 package filter
