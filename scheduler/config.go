@@ -69,6 +69,8 @@ type RemoteConfig struct {
 	// Resumes says that a run with large files that was cut goes on from there
 	// the next time, so that it may be cut for other work.
 	Resumes bool
+	// Limits are for Status only.
+	Limits map[string]string
 }
 
 // Limits judges how much one burst may delete.

@@ -55,7 +55,11 @@ func (r *remote) launch(ctx context.Context, f *flight, now int64) {
 			r.cfg.Events.Progress(r.conf.Name, p)
 		}
 	}
-	r.cfg.Pool.Go(func() {
+	start := r.cfg.Pool.Go
+	if f.big {
+		start = r.cfg.Pool.GoLarge
+	}
+	start(func() {
 		res := Result{Class: Canceled, Code: -1, Message: "stopped before it began"}
 		defer func() {
 			if v := recover(); v != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,9 +28,17 @@ type Pool struct {
 	base int
 
 	mu      sync.Mutex
+	most    int      // workers at once, however long they take; 0: see base
 	running int      // workers at work
 	parked  int      // of those, the ones whose task has run longer than parkAfter
-	queue   []func() // tasks waiting for a worker
+	large   int      // of those, the ones that send large files
+	queue   []queued // tasks waiting for a worker
+}
+
+// queued is a task that waits.
+type queued struct {
+	task  func()
+	large bool
 }
 
 // NewPool makes a pool of cores×2+2 workers. Close must be called when every
@@ -52,6 +61,17 @@ func NewPool(log *slog.Logger) (*Pool, error) {
 	return p, nil
 }
 
+// Limit lets at most n tasks run at once, parked ones included: then the remotes
+// do wait for each other. It is called before the first Go; 0 means no limit.
+func (p *Pool) Limit(n int) { p.most = n }
+
+// Running is how many tasks run now.
+func (p *Pool) Running() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running
+}
+
 // Close ends the workers and returns when they are gone. No task may be running
 // or waiting.
 func (p *Pool) Close() {
@@ -64,14 +84,34 @@ func (p *Pool) Close() {
 func (p *Pool) Go(task func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, task)
+	p.queue = append(p.queue, queued{task, false})
+	p.startLocked()
+}
+
+// GoLarge is Go for a task that sends large files. Under a limit, all but one
+// may be of that kind.
+func (p *Pool) GoLarge(task func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, queued{func() {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.large--
+		}()
+		task()
+	}, true})
 	p.startLocked()
 }
 
 // startLocked starts workers for waiting tasks.
 func (p *Pool) startLocked() {
-	for len(p.queue) > 0 && p.running < p.base+p.parked {
-		p.invoke(p.popLocked())
+	for p.running < p.base+p.parked && (p.most == 0 || p.running < p.most) {
+		task := p.popLocked()
+		if task == nil {
+			break
+		}
+		p.invoke(task)
 		p.running++
 	}
 }
@@ -92,11 +132,19 @@ func (p *Pool) invoke(task func()) {
 	}
 }
 
+// popLocked takes the first task that may run, or nil, out of the queue.
 func (p *Pool) popLocked() func() {
-	task := p.queue[0]
-	p.queue[0] = nil
-	p.queue = p.queue[1:]
-	return task
+	for i, q := range p.queue {
+		if q.large && p.most > 0 && p.large >= max(1, p.most-1) {
+			continue
+		}
+		p.queue = slices.Delete(p.queue, i, i+1)
+		if q.large {
+			p.large++
+		}
+		return q.task
+	}
+	return nil
 }
 
 // next is what a worker does after its task: the task that waits longest, or
@@ -104,11 +152,13 @@ func (p *Pool) popLocked() func() {
 func (p *Pool) next() func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.queue) == 0 || p.running > p.base+p.parked {
-		p.running--
-		return nil
+	if p.running <= p.base+p.parked {
+		if task := p.popLocked(); task != nil {
+			return task
+		}
 	}
-	return p.popLocked()
+	p.running--
+	return nil
 }
 
 // run runs task and parks it when it takes long.

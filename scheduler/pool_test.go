@@ -135,3 +135,45 @@ func TestPoolSharesOrderedQueue(t *testing.T) {
 		}
 	}
 }
+
+// Under a limit long tasks count too, and large files leave room for one other.
+func TestPoolLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := testPool(t)
+		p.Limit(3)
+		release := make(chan struct{})
+		var mu sync.Mutex
+		begun := map[string]int{}
+		var wg sync.WaitGroup
+		task := func(kind string) func() {
+			wg.Add(1)
+			return func() {
+				defer wg.Done()
+				mu.Lock()
+				begun[kind]++
+				mu.Unlock()
+				<-release
+			}
+		}
+		want := func(large, small int) {
+			t.Helper()
+			pass(10 * parkAfter)
+			mu.Lock()
+			defer mu.Unlock()
+			if begun["large"] != large || begun["small"] != small || p.Running() > 3 {
+				t.Errorf("begun: %v, running: %d", begun, p.Running())
+			}
+		}
+		for range 4 {
+			p.GoLarge(task("large"))
+		}
+		want(2, 0)
+		p.Go(task("small"))
+		p.Go(task("small"))
+		want(2, 1)
+		close(release)
+		wg.Wait()
+		want(4, 2)
+		p.Close()
+	})
+}

@@ -36,6 +36,10 @@ type Status struct {
 	InFlight int `json:"in_flight"`
 	// Standbys are the rsyncs that wait for something to send.
 	Standbys int `json:"standbys"`
+	// Flights counts the batches in flight, each of which is an rsync.
+	Flights int `json:"flights"`
+	// Limits are what the remote's rsyncs are limited to, by the name of the key.
+	Limits map[string]string `json:"limits,omitempty"`
 	// LastSuccess is when a run last succeeded.
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	// LastFull is when a full run last succeeded, Files what it counted.

@@ -119,6 +119,7 @@ func (r *Rsync) common() []string {
 	case SSH:
 		args = append(args, "-s", "-e", c.SSH)
 	}
+	args = append(args, c.Limits.args()...)
 	args = append(args, r.options...)
 	args = append(args, filters(c.Filters)...)
 	return append(args, ".", c.Dest.Arg())

@@ -44,6 +44,8 @@ type Config struct {
 	// Standbys is how many rsyncs are kept connected and waiting for a list
 	// while Keep runs and the remote is Live. Zero or negative means none.
 	Standbys int
+	// Limits are what the rsyncs to the remote may take.
+	Limits Limits
 	// OpenRoot opens Root after it has verified its identity. Send closes what
 	// it gets. Nil means a plain open of Root.
 	OpenRoot func() (*os.File, error)
@@ -99,6 +101,9 @@ func (c Config) validate() error {
 		if strings.TrimSpace(rule) == "" || strings.ContainsAny(rule, "\x00\n") {
 			return fmt.Errorf("filter rule %q: it is empty or has a newline or NUL in it", rule)
 		}
+	}
+	if err := c.Limits.check(c.Options); err != nil {
+		return err
 	}
 	if strings.ContainsRune(c.SSH, 0) {
 		return fmt.Errorf("ssh command %q: it contains a NUL byte", c.SSH)

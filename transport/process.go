@@ -32,12 +32,12 @@ type process struct {
 	feed func(io.WriteCloser) error
 	// stdout and stderr read to the end, each in its own goroutine.
 	stdout, stderr func(io.Reader)
+	// begun is told the number of the process group, before feed is called.
+	begun func(pid int)
 	// timeout is rsync's own; 0 means that it has none.
 	timeout time.Duration
-	// started, if it is not nil, is told the process before feed is called, and
-	// gone is closed when that has ended.
-	started func(pid int)
-	gone    chan struct{}
+	// gone, if it is not nil, is closed when the process has ended.
+	gone chan struct{}
 }
 
 // run starts rsync and returns when it has ended, with its group, and all
@@ -73,9 +73,7 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	}
 	closeAll(far[:])
 	pid := cmd.Process.Pid
-	if p.started != nil {
-		p.started(pid)
-	}
+	p.begun(pid)
 
 	fed := make(chan error, 1)
 	read := make(chan struct{}, 2)

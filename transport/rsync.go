@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -27,6 +28,8 @@ type Rsync struct {
 	standbys *standbys
 	resumes  bool
 	pieces   pieces
+	band     bandwidth
+	unniced  sync.Once // it was said that priorities cannot be set
 }
 
 var _ scheduler.Sender = (*Rsync)(nil)
@@ -39,6 +42,9 @@ func New(cfg Config) (*Rsync, error) {
 	}
 	r := &Rsync{cfg: cfg}
 	var err error
+	if r.band.total, err = parseRate(cfg.Limits.BWLimit); err != nil {
+		return nil, err
+	}
 	if r.options, r.warnings, err = checkOptions(cfg.Options); err != nil {
 		return nil, err
 	}
@@ -143,6 +149,9 @@ func (v *voyage) pinned() string { return filepath.Join(descriptors(), strconv.I
 // cold starts an rsync for the batch. If the daemon has no connection left,
 // those that wait for work make room.
 func (v *voyage) cold(ctx context.Context, args []string, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
+	part, give := v.band.take(v.batch.Form)
+	defer give()
+	args = append(bwArgs(part), args...)
 	for try := 1; ; try++ {
 		lines := &list{root: v.root, batch: v.batch}
 		out, errs := &stdout{progress: progress}, &transcript{}
@@ -154,6 +163,7 @@ func (v *voyage) cold(ctx context.Context, args []string, progress func(schedule
 			stdout:  out.read,
 			stderr:  errs.read,
 			timeout: max(0, v.cfg.Timeout),
+			begun:   v.setPriority,
 		}
 		v.cfg.Log.DebugContext(ctx, "rsync starts", "batch", v.batch.ID, "form", v.batch.Form, "items", len(v.batch.Items), "program", p.program, "args", args)
 		state, err := p.run(ctx)
@@ -192,6 +202,13 @@ func (v *voyage) judge(ctx context.Context, lines *list, end ran, cwd string) (r
 	v.cfg.Log.DebugContext(ctx, "rsync ended", "batch", v.batch.ID, "code", res.Code, "class", res.Class,
 		"message", res.Message, "failed", len(res.Failed), "wire", res.Stats.Wire)
 	return res, o.refusesNames()
+}
+
+// setPriority gives a run that has just begun the priorities of the limits.
+func (r *Rsync) setPriority(pid int) {
+	if err := r.cfg.Limits.apply(pid); err != nil {
+		r.unniced.Do(func() { r.cfg.Log.Warn("rsync runs with ordinary priority", "err", err) })
+	}
 }
 
 // notStarted is for an rsync that never ran.

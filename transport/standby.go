@@ -64,8 +64,11 @@ func (r *Rsync) start(limit int, ended func(*standby)) *standby {
 		stdout:  s.out.read,
 		stderr:  s.errs.read,
 		timeout: max(0, r.cfg.Timeout),
-		started: func(pid int) { s.pid.Store(int64(pid)) },
-		gone:    s.gone,
+		begun: func(pid int) {
+			r.setPriority(pid)
+			s.pid.Store(int64(pid))
+		},
+		gone: s.gone,
 	}
 	go func() {
 		s.state, s.err = p.run(ctx)

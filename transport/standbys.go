@@ -79,7 +79,8 @@ func (s *standbys) maxLife() time.Duration {
 // returned none is left; no Send may run any more when ctx ends.
 func (r *Rsync) Keep(ctx context.Context) {
 	s := r.standbys
-	if r.cfg.Standbys <= 0 || !canWait() {
+	// The rate of an rsync is set when it starts.
+	if r.cfg.Standbys <= 0 || r.band.total > 0 || !canWait() {
 		return
 	}
 	s.mu.Lock()

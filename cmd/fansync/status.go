@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -66,6 +69,9 @@ func statuses(ctx context.Context, socket string) ([]daemonStatus, error) {
 
 func printStatus(w io.Writer, all []daemonStatus) error {
 	for _, d := range all {
+		if d.MaxRsyncs > 0 {
+			fmt.Fprintf(w, "%d of at most %d rsyncs\n", d.Rsyncs, d.MaxRsyncs)
+		}
 		for _, root := range d.Roots {
 			fmt.Fprintf(w, "root %q  %s", root.Path, root.Backend)
 			if root.Reason != "" {
@@ -87,6 +93,9 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 				return fmt.Errorf("print status: %w", err)
 			}
 			for _, r := range root.Remotes {
+				if len(r.Limits) > 0 {
+					fmt.Fprintf(w, "  limits of %q: %s\n", r.Name, limits(r.Limits))
+				}
 				for _, f := range r.Failures {
 					fmt.Fprintf(w, "  failing at %q: %q: %s\n", r.Name, f.Path, f.Message)
 				}
@@ -110,6 +119,15 @@ func printWatch(w io.Writer, s *watcher.Stats) {
 	for _, path := range s.UnwatchedMounts {
 		fmt.Fprintf(w, "  mounted at %q: not watched, only compared now and then\n", path)
 	}
+}
+
+// limits lists what is limited.
+func limits(all map[string]string) string {
+	var s []string
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		s = append(s, key+" "+all[key])
+	}
+	return strings.Join(s, ", ")
 }
 
 func lag(r scheduler.Status) string {

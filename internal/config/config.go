@@ -20,6 +20,9 @@ type Config struct {
 	// Grace is how long batches in flight may finish when the program is told
 	// to stop. Zero means 10s; negative ends them at once.
 	Grace Duration `toml:"grace,omitempty"`
+	// MaxRsyncs is how many rsyncs may run at once, to all remotes together. With
+	// it remotes wait for each other. Zero means no limit.
+	MaxRsyncs int `toml:"max_rsyncs,omitempty"`
 	// Roots are the directories to mirror: at least one, none inside another.
 	Roots []Root `toml:"root,omitempty"`
 
@@ -89,6 +92,17 @@ type Remote struct {
 	// Standbys is how many rsyncs are kept connected to the remote, so that a
 	// change goes at once. Nil means 2; 0 means none.
 	Standbys *int `toml:"standbys,omitempty"`
+	// BWLimit is what all rsyncs to the remote may send together, in KiB a second
+	// or with a suffix, such as "10m". Empty means no limit.
+	BWLimit string `toml:"bwlimit,omitempty"`
+	// Nice is added to the CPU priority number of these rsyncs. Zero leaves it.
+	Nice int `toml:"nice,omitempty"`
+	// IONice is their class of disk access: "idle" or "best-effort:N". Empty
+	// leaves it.
+	IONice string `toml:"ionice,omitempty"`
+	// Compress is "on" for the best way both sides know, or the name of one way.
+	// Empty means "off".
+	Compress string `toml:"compress,omitempty"`
 }
 
 // Rules are all filter rules of the root in order: Filters, then Exclude.

@@ -22,6 +22,7 @@ var full = Config{
 	LogLevel:  "debug",
 	Socket:    "/run/fansync/other.sock",
 	Grace:     Duration(90 * time.Second),
+	MaxRsyncs: 12,
 	Roots: []Root{{
 		Path:         "/srv/www",
 		Backend:      "inotify",
@@ -34,9 +35,13 @@ var full = Config{
 			Name:         "web1",
 			Dest:         "backup@web1::www/site",
 			PasswordFile: "/etc/fansync/web1.pass",
-			RsyncOptions: []string{"-z", "--bwlimit=10m"},
+			RsyncOptions: []string{"--omit-dir-times"},
 			MaxDirty:     20000,
 			Standbys:     new(0),
+			BWLimit:      "10m",
+			Nice:         10,
+			IONice:       "idle",
+			Compress:     "zstd",
 		}, {
 			Name: "web2",
 			Dest: "backup@web2:/srv/www",
@@ -134,7 +139,7 @@ func TestWithDefaults(t *testing.T) {
 			Modify:       "on",
 			HiddenWrites: "search",
 			Guard:        Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
-			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000, Standbys: new(2)}},
+			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000, Standbys: new(2), Compress: "off"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got, sameConfig); diff != "" {

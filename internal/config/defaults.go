@@ -44,6 +44,7 @@ func (r Root) withDefaults() Root {
 	for i := range r.Remotes {
 		m := &r.Remotes[i]
 		m.Name = cmp.Or(m.Name, m.Dest)
+		m.Compress = cmp.Or(m.Compress, "off")
 		m.MaxDirty = cmp.Or(m.MaxDirty, 500_000)
 		if m.Standbys == nil {
 			m.Standbys = new(DefaultStandbys)

@@ -41,6 +41,9 @@ func (c Config) Validate(check Checker) error {
 	} else if len(c.Socket) > maxSocket {
 		v.add("socket", "socket %q is longer than the %d bytes a socket's path can have; choose a shorter one", c.Socket, maxSocket)
 	}
+	if c.MaxRsyncs < 0 {
+		v.add("max_rsyncs", "max_rsyncs is %d; write a number above 0, or leave it out for no limit", c.MaxRsyncs)
+	}
 	if len(c.Roots) == 0 {
 		v.add("root", "there is no root; add a [[root]] table with path and [[root.remote]]")
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fansync/fansync/internal/config"
@@ -43,6 +44,7 @@ type Engine struct {
 	roots   []*root
 	groups  watcher.Groups
 	started time.Time
+	pool    atomic.Pointer[scheduler.Pool] // nil unless Run runs
 }
 
 // New checks everything that can be checked before anything is started. The
@@ -134,6 +136,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
+	pool.Limit(e.conf.MaxRsyncs)
+	e.pool.Store(pool)
+	defer e.pool.Store(nil)
 	for _, r := range e.roots {
 		if err := r.prepare(pool); err != nil {
 			return err

@@ -82,7 +82,7 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 			r.log.Warn("option weakens the mirror", "remote", m.Name, "warning", w)
 		}
 		r.senders[m.Name] = s
-		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing, Resumes: s.Resumes()})
+		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing, Resumes: s.Resumes(), Limits: s.Limits()})
 	}
 	if r.engine.opts.Tune != nil {
 		r.engine.opts.Tune(&cfg)
@@ -110,6 +110,7 @@ func sender(root config.Root, m config.Remote, opts Options, open func() (*os.Fi
 	return transport.New(transport.Config{
 		Root: resolved(root.Path), Dest: dest, PasswordFile: m.PasswordFile, SSH: m.SSH,
 		Options: m.RsyncOptions, Filters: f.Rules(), Program: opts.Rsync, Standbys: *m.Standbys, OpenRoot: open, Log: log,
+		Limits: transport.Limits{BWLimit: m.BWLimit, Nice: m.Nice, IONice: m.IONice, Compress: m.Compress},
 	})
 }
 

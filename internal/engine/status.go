@@ -10,8 +10,12 @@ import (
 
 // Status is a moment of the whole engine.
 type Status struct {
-	Started time.Time    `json:"started"`
-	Roots   []RootStatus `json:"roots"`
+	Started time.Time `json:"started"`
+	// Rsyncs counts the batches that are being sent, to all remotes; MaxRsyncs
+	// is the most there may be at once, 0 if there is no limit.
+	Rsyncs    int          `json:"rsyncs"`
+	MaxRsyncs int          `json:"max_rsyncs,omitempty"`
+	Roots     []RootStatus `json:"roots"`
 }
 
 // RootStatus is a moment of one root.
@@ -29,7 +33,10 @@ type RootStatus struct {
 
 // Status is a moment of the engine. It may be called at any time of Run.
 func (e *Engine) Status() Status {
-	st := Status{Started: e.started}
+	st := Status{Started: e.started, MaxRsyncs: e.conf.MaxRsyncs}
+	if pool := e.pool.Load(); pool != nil {
+		st.Rsyncs = pool.Running()
+	}
 	for _, r := range e.roots {
 		st.Roots = append(st.Roots, r.status())
 	}
