@@ -185,7 +185,7 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		return nil
 	}
 	search := wideItems(first)
-	if first.form == Flat && first.purpose == plain {
+	if first.form == Flat && first.purpose == plain && !r.cfg.Listed {
 		r.collapse(first, look)
 		first = r.deepen(first, look, now)
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/fansync/fansync/coalesce"
 )
 
 // Config is one root's remotes and how they are served.
@@ -41,6 +43,9 @@ type Config struct {
 	BigFile int64
 	// Skip says what no remote gets. Nil means nothing.
 	Skip func(path string, dir bool) bool
+	// Listed says that the Senders delete by name only, so that removals are
+	// always listed and never left to the form of their directory.
+	Listed bool
 	// Events are told what happens; every func may be nil.
 	Events Events
 	// Log may be nil.
@@ -88,6 +93,10 @@ type Events struct {
 	Started func(remote string, b Batch)
 	Ended   func(remote string, b Batch, res Result, took time.Duration)
 	State   func(remote string, s State, reason string)
+	// Synced tells what a run has brought to the remote. Of a full run, which
+	// does not know what it was that had changed, entries is the root alone,
+	// with Subtree. The slice belongs to the caller.
+	Synced func(remote string, entries []coalesce.Entry)
 	// Progress is called from a sender's goroutine.
 	Progress func(remote string, p Progress)
 }
@@ -129,6 +138,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Events.State == nil {
 		c.Events.State = func(string, State, string) {}
+	}
+	if c.Events.Synced == nil {
+		c.Events.Synced = func(string, []coalesce.Entry) {}
 	}
 	if c.Events.Progress == nil {
 		c.Events.Progress = func(string, Progress) {}

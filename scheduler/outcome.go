@@ -141,8 +141,10 @@ func (r *remote) acknowledge(f *flight, entries []coalesce.Entry, now int64) {
 	if f.full != nil {
 		r.began = true
 		r.lastFull = time.Now()
+		r.cfg.Events.Synced(r.conf.Name, []coalesce.Entry{{Flags: coalesce.Subtree | coalesce.Dir, Since: f.full.since, Last: now}})
 		return
 	}
+	r.cfg.Events.Synced(r.conf.Name, entries)
 	r.moved(entries)
 	// Not every entry of a new file is Born: the kernel may tell of its making
 	// and its writing in one record.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -177,6 +178,25 @@ func (s *Scheduler) Resume(full bool, reason string) {
 			if full {
 				r.owe(reason, s.cfg.Now(), 1, 0)
 			}
+		})
+	}
+}
+
+// Full makes every remote due to be compared whole, for a reason that is no
+// doubt: no barrier waits for it. It may be called before Run.
+func (s *Scheduler) Full(reason string) {
+	for _, r := range s.remotes {
+		r.inbox.do(func() { r.owe(reason, s.cfg.Now(), math.MaxUint64, 0) })
+	}
+}
+
+// Hurry tries again at once what has failed: paths, and remotes that rest
+// after a failure.
+func (s *Scheduler) Hurry() {
+	for _, r := range s.remotes {
+		r.inbox.do(func() {
+			r.troubles.hurry(s.cfg.Now())
+			r.nextTry = 0
 		})
 	}
 }

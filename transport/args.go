@@ -34,7 +34,7 @@ func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 	if b.Form.Deep() {
 		args = append(args, "-r")
 	}
-	if b.Form.Deep() || hasChildren(b.Items) {
+	if r.cfg.Delete.mirrors() && (b.Form.Deep() || hasChildren(b.Items)) {
 		args = append(args, "--delete")
 	}
 	if b.Form == scheduler.Racy || b.Form == scheduler.DeepRacy {
@@ -59,7 +59,11 @@ func (r *Rsync) ruledArgs(run ruledRun) []string {
 	args := r.args(run.batch, false)
 	at := slices.Index(args, "--stats")
 	last := len(args) - 2 // "." and the destination
-	return slices.Concat(args[:at], filters(run.first), args[at:last], filters(run.last), args[last:])
+	first := filters(run.first)
+	if !r.cfg.Delete.mirrors() {
+		first = append(first, "--delete") // the rules let only the names go
+	}
+	return slices.Concat(args[:at], first, args[at:last], filters(run.last), args[last:])
 }
 
 // filters are the arguments for rules, in their order.
@@ -74,7 +78,10 @@ func filters(rules []string) []string {
 // baseArgs is the beginning of every batch's command line.
 func (r *Rsync) baseArgs() []string {
 	args := []string{"-a", "--files-from=-", "--from0"}
-	if !r.byRules.Load() {
+	switch {
+	case r.cfg.Delete == DeleteOff:
+		args = append(args, "--ignore-missing-args")
+	case !r.byRules.Load():
 		args = append(args, "--delete-missing-args")
 	}
 	return append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -33,6 +34,15 @@ type Config struct {
 	// Filters are rsync filter rules, such as "- *.tmp" or "+ /keep/"; the
 	// first that matches counts. What they exclude is not deleted either.
 	Filters []string
+	// FullFilters are rules "- PATTERN" for full runs alone, before Filters:
+	// what they name is left alone there, and no comparison deletes it.
+	FullFilters []string
+	// Veto reports whether a path, relative to the root, is excluded though
+	// Filters do not say so. Each run that compares directories then looks for
+	// such paths first, which costs a walk and a second run. Nil: none is.
+	Veto func(path string, isDir bool) bool
+	// Delete says what is deleted. Empty means DeleteMirror.
+	Delete Delete
 	// Program is the rsync to run. Empty means "rsync" from PATH.
 	Program string
 	// Timeout ends a run in which nothing moved for so long, in whole seconds.
@@ -97,7 +107,7 @@ func (c Config) validate() error {
 			return fmt.Errorf("destination %q has no host or no path", c.Dest)
 		}
 	}
-	for _, rule := range c.Filters {
+	for _, rule := range slices.Concat(c.Filters, c.FullFilters) {
 		if strings.TrimSpace(rule) == "" || strings.ContainsAny(rule, "\x00\n") {
 			return fmt.Errorf("filter rule %q: it is empty or has a newline or NUL in it", rule)
 		}

@@ -150,7 +150,7 @@ func (r *Rsync) dropPieces(ctx context.Context) []string {
 	}
 	args := append(r.baseArgs(), "--delete")
 	args = append(args, dropPieces...)
-	res, _ := r.run(ctx, b, append(args, r.common()...), true, nil)
+	res, _ := r.run(ctx, b, append(args, r.common()...), naming, nil)
 	if res.Class != scheduler.OK && res.Class != scheduler.Partial {
 		r.cfg.Log.DebugContext(ctx, "delete pieces of files", "remote", r.cfg.Dest.String(), "message", res.Message)
 		return nil

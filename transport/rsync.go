@@ -48,7 +48,7 @@ func New(cfg Config) (*Rsync, error) {
 	if r.options, r.warnings, err = checkOptions(cfg.Options); err != nil {
 		return nil, err
 	}
-	r.resumes = resumes(cfg.Dest, r.options)
+	r.resumes = cfg.Delete.mirrors() && resumes(cfg.Dest, r.options)
 	if strings.ContainsRune(cfg.Program, '/') {
 		// The run's working directory is another one.
 		if r.cfg.Program, err = filepath.Abs(cfg.Program); err != nil {
@@ -79,8 +79,8 @@ func (r *Rsync) carry(ctx context.Context, b scheduler.Batch, progress func(sche
 		progress = nil
 	}
 	if !r.byRules.Load() {
-		res, refused := r.run(ctx, b, r.args(b, progress != nil), true, progress)
-		if !refused {
+		res, refused := r.run(ctx, b, r.args(b, progress != nil), sending, progress)
+		if !refused || r.cfg.Delete == DeleteOff {
 			return res
 		}
 		if !r.byRules.Swap(true) {
@@ -95,13 +95,24 @@ func (r *Rsync) carry(ctx context.Context, b scheduler.Batch, progress func(sche
 // module, and changes nothing on either side. That a batch will fit on its
 // disk it cannot tell, nor that the parent of a missing directory exists.
 func (r *Rsync) Probe(ctx context.Context) scheduler.Result {
-	res, _ := r.run(ctx, scheduler.Batch{MaxDelete: -1}, r.probeArgs(), false, nil)
+	res, _ := r.run(ctx, scheduler.Batch{MaxDelete: -1}, r.probeArgs(), probing, nil)
 	return res
 }
 
+// errand is what a run is for.
+type errand uint8
+
+const (
+	sending errand = iota
+	// naming only deletes what its rules name.
+	naming
+	// probing changes nothing.
+	probing
+)
+
 // run is one rsync. refused says that it ended because the receiver takes no
 // names to delete.
-func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write bool, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
+func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, why errand, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
 	if ctx.Err() != nil {
 		return *refuse(scheduler.Canceled, "the run to %s was ended before it began", r.cfg.Dest), false
 	}
@@ -111,7 +122,7 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 	}
 	defer root.Close()
 	if r.local != nil {
-		if res := r.local.check(write); res != nil {
+		if res := r.local.check(why != probing); res != nil {
 			return *res, false
 		}
 	}
@@ -119,7 +130,7 @@ func (r *Rsync) run(ctx context.Context, b scheduler.Batch, args []string, write
 	if err != nil {
 		return *refuse(transient, "find the name of the source root: %v", err), false
 	}
-	v := &voyage{Rsync: r, batch: b, root: root, cwd: cwd, write: write}
+	v := &voyage{Rsync: r, batch: b, root: root, cwd: cwd, errand: why}
 	if res, refused, ok := v.warm(ctx); ok {
 		return res, refused
 	}
@@ -137,7 +148,9 @@ type voyage struct {
 	batch scheduler.Batch
 	root  *os.File
 	cwd   string // the root's name
-	write bool   // the run may change something
+	errand
+	// rules are those that only this batch needs.
+	rules []string
 	// before is what a standby has done of it.
 	before scheduler.Stats
 }
@@ -149,9 +162,13 @@ func (v *voyage) pinned() string { return filepath.Join(descriptors(), strconv.I
 // cold starts an rsync for the batch. If the daemon has no connection left,
 // those that wait for work make room.
 func (v *voyage) cold(ctx context.Context, args []string, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
+	var err error
 	part, give := v.band.take(v.batch.Form)
 	defer give()
 	args = append(bwArgs(part), args...)
+	if v.rules, err = v.extraRules(ctx); err != nil {
+		return v.noRules(ctx, err), false
+	}
 	for try := 1; ; try++ {
 		lines := &list{root: v.root, batch: v.batch}
 		out, errs := &stdout{progress: progress}, &transcript{}
@@ -166,7 +183,7 @@ func (v *voyage) cold(ctx context.Context, args []string, progress func(schedule
 			begun:   v.setPriority,
 		}
 		v.cfg.Log.DebugContext(ctx, "rsync starts", "batch", v.batch.ID, "form", v.batch.Form, "items", len(v.batch.Items), "program", p.program, "args", args)
-		state, err := p.run(ctx)
+		state, err := p.runWith(ctx, v.rules)
 		if state == nil {
 			return v.notStarted(err), false
 		}
@@ -192,7 +209,7 @@ func (v *voyage) judge(ctx context.Context, lines *list, end ran, cwd string) (r
 	o.out, o.err, o.stats = &end.out.transcript, end.errs, end.out.stats
 	o.canceled = ctx.Err() != nil
 	o.unlisted = lines.failed
-	o.kept = len(v.cfg.Filters) > 0 || keepsFiles(v.options)
+	o.kept = len(v.cfg.Filters) > 0 || len(v.rules) > 0 || keepsFiles(v.options)
 	v.notePieces(v.batch, &o)
 	res = o.result(v.cfg.Dest, newResolver(v.root, cwd, v.cfg.Dest, v.batch))
 	if err := end.err; err != nil && (res.Class == scheduler.OK || res.Class == scheduler.Partial || isStuck(err)) {

@@ -137,7 +137,7 @@ func (r *Rsync) sendByRules(ctx context.Context, b scheduler.Batch, progress fun
 	p := byRules(b)
 	var res scheduler.Result
 	if len(p.rest.Items) > 0 || b.Form == scheduler.Full {
-		res, _ = r.run(ctx, p.rest, r.args(p.rest, progress != nil), true, progress)
+		res, _ = r.run(ctx, p.rest, r.args(p.rest, progress != nil), sending, progress)
 	}
 	for _, run := range p.runs {
 		switch res.Class {
@@ -151,7 +151,7 @@ func (r *Rsync) sendByRules(ctx context.Context, b scheduler.Batch, progress fun
 		if run.batch.MaxDelete > 0 {
 			run.batch.MaxDelete = max(0, b.MaxDelete-int(res.Stats.Deleted))
 		}
-		more, _ := r.run(ctx, run.batch, r.ruledArgs(run), true, nil)
+		more, _ := r.run(ctx, run.batch, r.ruledArgs(run), naming, nil)
 		res = sum(res, more)
 	}
 	if res.Class == scheduler.DeleteLimit {

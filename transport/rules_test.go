@@ -153,6 +153,16 @@ func TestDeletionsByRulesOfWhatCameBack(t *testing.T) {
 	exists(t, p.dst, false, "d/gone", "d/unasked")
 }
 
+func TestPattern(t *testing.T) {
+	for _, tc := range []struct{ path, plain, wild string }{
+		{"a", "a", "a"}, {`a\b`, `a\b`, `a\\b`}, {`a\*`, `a\\\*`, `a\\\*`}, {"[x]?", `\[x]\?`, `\[x]\?`}, {" #", " #", " #"},
+	} {
+		if plain, wild := pattern(tc.path, false), pattern(tc.path, true); plain != tc.plain || wild != tc.wild {
+			t.Errorf("%q: %q, %q", tc.path, plain, wild)
+		}
+	}
+}
+
 func TestSumOfRuns(t *testing.T) {
 	named := []scheduler.PathError{{Path: "a"}}
 	ok := scheduler.Result{}

@@ -323,7 +323,7 @@ func (s *standbys) makeRoom(ctx context.Context) bool {
 // it may have been its age.
 func (v *voyage) warm(ctx context.Context) (res scheduler.Result, refused, ok bool) {
 	b := v.batch
-	if !v.write || b.Form != scheduler.Flat || hasChildren(b.Items) || b.MaxDelete == 0 || b.Keep || b.MaxSize > 0 {
+	if v.errand != sending || b.Form != scheduler.Flat || hasChildren(b.Items) || b.MaxDelete == 0 || b.Keep || b.MaxSize > 0 {
 		return res, false, false
 	}
 	one := v.standbys.take(b)

@@ -51,6 +51,19 @@ type Root struct {
 	Filters []string `toml:"filters,omitempty"`
 	// Exclude is short for rules "- PATTERN" after all Filters.
 	Exclude []string `toml:"exclude,omitempty"`
+	// ExcludeRegex are regular expressions of paths to leave out, whatever
+	// Filters say; see filter.Regex.
+	ExcludeRegex []string `toml:"exclude_regex,omitempty"`
+	// Delete says what is deleted at the remotes: "mirror" what the source does
+	// not have, "listed" only what is seen to be removed from the source, "off"
+	// nothing. Empty means "mirror".
+	Delete string `toml:"delete,omitempty"`
+	// FullEvery is how often everything is compared with every remote, beside
+	// when it must be. Zero or less means never.
+	FullEvery Duration `toml:"full_every,omitempty"`
+	// FullExclude are patterns that comparisons of everything leave alone:
+	// neither sent by them, nor ever deleted by comparing directories.
+	FullExclude []string `toml:"full_exclude,omitempty"`
 	// Guard limits what one flush may delete at a remote.
 	Guard Guard `toml:"guard,omitempty"`
 	// Remotes are the mirrors: at least one.
@@ -103,20 +116,37 @@ type Remote struct {
 	// Compress is "on" for the best way both sides know, or the name of one way.
 	// Empty means "off".
 	Compress string `toml:"compress,omitempty"`
+	// Timeout ends an rsync in which nothing moves for so long, in whole
+	// seconds. Zero means 60s; negative means never.
+	Timeout Duration `toml:"timeout,omitempty"`
+	// Parallel is how many rsyncs may run to this remote at once. Zero means 2.
+	Parallel int `toml:"parallel,omitempty"`
 }
 
-// Rules are all filter rules of the root in order: Filters, then Exclude.
-func (r Root) Rules() []string {
-	rules := make([]string, 0, len(r.Filters)+len(r.Exclude))
+// Filter compiles all rules of the root in order: what patterns can say of
+// ExcludeRegex, Filters, then Exclude. veto, nil if there is none, reports what
+// the other expressions exclude.
+func (r Root) Filter() (f *filter.Filter, veto func(path string, isDir bool) bool, err error) {
+	rules, veto, err := filter.ParseRegexes(r.ExcludeRegex)
+	if err != nil {
+		return nil, nil, err
+	}
 	rules = append(rules, r.Filters...)
 	for _, p := range r.Exclude {
 		rules = append(rules, excludeRule(p))
 	}
-	return rules
+	f, err = filter.Parse(rules)
+	return f, veto, err
 }
 
-// Filter compiles Rules.
-func (r Root) Filter() (*filter.Filter, error) { return filter.Parse(r.Rules()) }
+// FullFilter compiles FullExclude.
+func (r Root) FullFilter() (*filter.Filter, error) {
+	rules := make([]string, len(r.FullExclude))
+	for i, p := range r.FullExclude {
+		rules[i] = excludeRule(p)
+	}
+	return filter.Parse(rules)
+}
 
 func excludeRule(pattern string) string { return "- " + pattern }
 

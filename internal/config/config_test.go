@@ -30,6 +30,10 @@ var full = Config{
 		HiddenWrites: "ignore",
 		Filters:      []string{"+ /keep/", "- *.tmp", "-  leading blank"},
 		Exclude:      []string{"*.bak", "/cache/"},
+		ExcludeRegex: []string{`(.*)\.old`, `\d+`},
+		Delete:       "listed",
+		FullEvery:    Duration(10 * time.Hour),
+		FullExclude:  []string{"*.php"},
 		Guard:        Guard{MaxDeleteShare: 0.25, MaxDeleteFiles: 50},
 		Remotes: []Remote{{
 			Name:         "web1",
@@ -42,6 +46,8 @@ var full = Config{
 			Nice:         10,
 			IONice:       "idle",
 			Compress:     "zstd",
+			Timeout:      Duration(2 * time.Minute),
+			Parallel:     3,
 		}, {
 			Name: "web2",
 			Dest: "backup@web2:/srv/www",
@@ -138,8 +144,9 @@ func TestWithDefaults(t *testing.T) {
 			Backend:      "auto",
 			Modify:       "on",
 			HiddenWrites: "search",
+			Delete:       "mirror",
 			Guard:        Guard{MaxDeleteShare: 0.5, MaxDeleteFiles: 1000},
-			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000, Standbys: new(2), Compress: "off"}},
+			Remotes:      []Remote{{Name: "a::b", Dest: "a::b", MaxDirty: 500_000, Standbys: new(2), Compress: "off", Timeout: Duration(time.Minute), Parallel: 2}},
 		}},
 	}
 	if diff := cmp.Diff(want, got, sameConfig); diff != "" {
@@ -158,16 +165,22 @@ func TestWithDefaults(t *testing.T) {
 }
 
 func TestFilter(t *testing.T) {
-	f, err := full.Roots[0].Filter()
+	f, veto, err := full.Roots[0].Filter()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"+ /keep/", "- *.tmp", "-  leading blank", "- *.bak", "- /cache/"}
+	if veto == nil || !veto("12", false) || veto("x", false) {
+		t.Error("the expression that is no pattern is not asked")
+	}
+	want := []string{"- *.old", "+ /keep/", "- *.tmp", "-  leading blank", "- *.bak", "- /cache/"}
 	if diff := cmp.Diff(want, f.Rules()); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
-	if f, err := full.Roots[1].Filter(); err != nil || !f.Empty() {
+	if f, veto, err := full.Roots[1].Filter(); err != nil || !f.Empty() || veto != nil {
 		t.Errorf("filter without rules: %v, %v", f, err)
+	}
+	if f, err := full.Roots[0].FullFilter(); err != nil || cmp.Diff([]string{"- *.php"}, f.Rules()) != "" {
+		t.Errorf("full_exclude: %v, %v", f.Rules(), err)
 	}
 }
 

@@ -38,6 +38,7 @@ func (r Root) withDefaults() Root {
 	r.Backend = cmp.Or(r.Backend, "auto")
 	r.Modify = cmp.Or(r.Modify, "on")
 	r.HiddenWrites = cmp.Or(r.HiddenWrites, "search")
+	r.Delete = cmp.Or(r.Delete, "mirror")
 	r.Guard.MaxDeleteShare = cmp.Or(r.Guard.MaxDeleteShare, 0.5)
 	r.Guard.MaxDeleteFiles = cmp.Or(r.Guard.MaxDeleteFiles, 1000)
 	r.Remotes = slices.Clone(r.Remotes)
@@ -49,6 +50,8 @@ func (r Root) withDefaults() Root {
 		if m.Standbys == nil {
 			m.Standbys = new(DefaultStandbys)
 		}
+		m.Timeout = cmp.Or(m.Timeout, Duration(time.Minute))
+		m.Parallel = cmp.Or(m.Parallel, 2)
 	}
 	return r
 }

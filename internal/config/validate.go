@@ -18,6 +18,9 @@ type Checker func(root Root, r Remote) error
 // maxSocket is what a unix socket's address can hold.
 const maxSocket = 107
 
+// maxParallel bounds the rsyncs to one remote at once.
+const maxParallel = 64
+
 // validation gathers the problems.
 type validation struct {
 	source *source
@@ -107,6 +110,17 @@ func (v *validation) root(key string, r Root, check Checker) {
 	for i, p := range r.Exclude {
 		v.rule(element(key+".exclude", i), r.Path, "exclude", excludeRule(p))
 	}
+	for i, p := range r.FullExclude {
+		v.rule(element(key+".full_exclude", i), r.Path, "full_exclude", excludeRule(p))
+	}
+	for i, expr := range r.ExcludeRegex {
+		if _, err := filter.ParseRegex(expr); err != nil {
+			v.add(element(key+".exclude_regex", i), "root %q: key %q: %v", r.Path, "exclude_regex", err)
+		}
+	}
+	if r.Delete != "mirror" && r.Delete != "listed" && r.Delete != "off" {
+		v.add(key+".delete", `root %q: delete %q is not known; write "mirror", "listed" or "off"`, r.Path, r.Delete)
+	}
 	if s := r.Guard.MaxDeleteShare; s < 0 || math.IsNaN(s) {
 		v.add(key+".guard.max_delete_share", `root %q: key "max_delete_share" is %v; write a part of the tree such as 0.5, or 1 to turn the guard off`, r.Path, s)
 	}
@@ -146,6 +160,9 @@ func (v *validation) remote(key string, r Root, m Remote, check Checker) {
 	}
 	if n := *m.Standbys; n < 0 || n > maxStandbys {
 		v.add(key+".standbys", `root %q: remote %q: key "standbys" is %d; write a number from 0 to %d`, r.Path, m.Name, n, maxStandbys)
+	}
+	if m.Parallel < 0 || m.Parallel > maxParallel {
+		v.add(key+".parallel", `root %q: remote %q: key "parallel" is %d; write a number from 1 to %d`, r.Path, m.Name, m.Parallel, maxParallel)
 	}
 	if check == nil {
 		return

@@ -97,10 +97,28 @@ const hiddenIgnored = "hidden writes are ignored: a file that was changed under 
 // modifyOff is the warning of modify = "off".
 const modifyOff = "writes to open files are not heard of: a file goes when its writer closes it, and one that never closes, a truncate by path or a change of times alone waits until everything is compared"
 
+// deleteOff and deleteListed are the warnings of those words for delete.
+const (
+	deleteOff    = "nothing is ever deleted at the remotes, so they keep what is removed or renamed at the source"
+	deleteListed = "only what is seen to be removed is deleted at the remotes: what was removed while fansync did not run, or under a directory that was replaced, stays there"
+)
+
+// regexWalk is the warning of expressions that rsync cannot be told.
+const regexWalk = "exclude_regex has an expression that no rsync pattern can say, so each comparison of directories is preceded by a walk and a trial run: exclude is cheaper"
+
 // rootWarnings are what is allowed for a root but weakens its mirrors.
 func rootWarnings(root config.Root) (all []string) {
 	if root.HiddenWrites == "ignore" {
 		all = append(all, hiddenIgnored)
+	}
+	if root.Delete == string(transport.DeleteOff) {
+		all = append(all, deleteOff)
+	}
+	if root.Delete == string(transport.DeleteListed) {
+		all = append(all, deleteListed)
+	}
+	if _, veto, err := root.Filter(); err == nil && veto != nil {
+		all = append(all, regexWalk)
 	}
 	if root.Modify == "off" {
 		all = append(all, modifyOff)

@@ -31,8 +31,9 @@ type root struct {
 	conf   config.Root
 	engine *Engine
 	log    *slog.Logger
-	filter *filter.Filter
-	sched  *scheduler.Scheduler
+	// excluded reports what the filters leave out.
+	excluded func(path string, isDir bool) bool
+	sched    *scheduler.Scheduler
 	// senders are those of the remotes, by name.
 	senders map[string]*transport.Rsync
 	// outside is why auto does not try fanotify again. Only sessions use it.
@@ -51,18 +52,26 @@ type root struct {
 
 // newRoot returns a root; its identity g is nil if it is to be looked for.
 func newRoot(conf config.Root, e *Engine, g *guard.Root) (*root, error) {
-	f, err := conf.Filter()
+	f, veto, err := conf.Filter()
 	if err != nil {
 		return nil, err
 	}
-	return &root{conf: conf, engine: e, filter: f, guard: g, began: make(chan struct{}), log: e.log.With("root", conf.Path)}, nil
+	return &root{conf: conf, engine: e, excluded: excluded(f, veto), guard: g, began: make(chan struct{}), log: e.log.With("root", conf.Path)}, nil
+}
+
+// excluded joins the two ways to leave out a path.
+func excluded(f *filter.Filter, veto func(string, bool) bool) func(path string, isDir bool) bool {
+	if veto == nil {
+		return f.Excluded
+	}
+	return func(path string, isDir bool) bool { return f.Excluded(path, isDir) || veto(path, isDir) }
 }
 
 // prepare makes the scheduler and its senders.
 func (r *root) prepare(pool *scheduler.Pool) error {
 	cfg := scheduler.Config{
 		Source: r, Pool: pool, Now: watcher.Now, Log: r.log,
-		Grace: time.Duration(r.engine.conf.Grace), Skip: r.ignores,
+		Grace: time.Duration(r.engine.conf.Grace), Skip: r.ignores, Listed: r.conf.Delete == string(transport.DeleteListed),
 	}
 	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
 	if r.engine.opts.Events != nil {
@@ -82,7 +91,9 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 			r.log.Warn("option weakens the mirror", "remote", m.Name, "warning", w)
 		}
 		r.senders[m.Name] = s
-		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Ready: s.Standing, Resumes: s.Resumes(), Limits: s.Limits()})
+		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{
+			Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Parallel: m.Parallel, Ready: s.Standing, Resumes: s.Resumes(), Limits: s.Limits(),
+		})
 	}
 	if r.engine.opts.Tune != nil {
 		r.engine.opts.Tune(&cfg)
@@ -96,7 +107,11 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 
 // sender makes the transport of one remote.
 func sender(root config.Root, m config.Remote, opts Options, open func() (*os.File, error), log *slog.Logger) (*transport.Rsync, error) {
-	f, err := root.Filter()
+	f, veto, err := root.Filter()
+	if err != nil {
+		return nil, err
+	}
+	full, err := root.FullFilter()
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +125,8 @@ func sender(root config.Root, m config.Remote, opts Options, open func() (*os.Fi
 	return transport.New(transport.Config{
 		Root: resolved(root.Path), Dest: dest, PasswordFile: m.PasswordFile, SSH: m.SSH,
 		Options: m.RsyncOptions, Filters: f.Rules(), Program: opts.Rsync, Standbys: *m.Standbys, OpenRoot: open, Log: log,
-		Limits: transport.Limits{BWLimit: m.BWLimit, Nice: m.Nice, IONice: m.IONice, Compress: m.Compress},
+		Limits:      transport.Limits{BWLimit: m.BWLimit, Nice: m.Nice, IONice: m.IONice, Compress: m.Compress},
+		FullFilters: full.Rules(), Veto: veto, Delete: transport.Delete(root.Delete), Timeout: time.Duration(m.Timeout),
 	})
 }
 
@@ -149,7 +165,7 @@ func (r *root) OpenDir(needEntries bool) (*os.File, error) {
 
 // ignores reports whether path, relative to the root, is no part of the mirror.
 func (r *root) ignores(path string, dir bool) bool {
-	return transport.IsPrivate(path) || r.filter.Excluded(path, dir)
+	return transport.IsPrivate(path) || r.excluded(path, dir)
 }
 
 func (r *root) openForRun() (*os.File, error) { return r.OpenDir(false) }
@@ -162,9 +178,30 @@ func (r *root) run(ctx context.Context) error {
 	scheduled := make(chan error, 1)
 	// The scheduler outlives ctx by the grace time: its input ends first.
 	go func() { scheduled <- r.sched.Run(context.WithoutCancel(ctx), changes) }()
+	var periodic sync.WaitGroup
+	periodic.Go(func() { r.compareNowAndThen(ctx) })
 	err := r.sessions(ctx, changes)
+	periodic.Wait()
 	close(changes)
 	return errors.Join(err, <-scheduled)
+}
+
+// compareNowAndThen makes everything due to be compared as often as the
+// configuration says.
+func (r *root) compareNowAndThen(ctx context.Context) {
+	if r.conf.FullEvery <= 0 {
+		return
+	}
+	tick := time.NewTicker(time.Duration(r.conf.FullEvery))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			r.sched.Full(fmt.Sprintf("full_every = %q", r.conf.FullEvery))
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // sessions watches the root, again and again if it goes and comes back.
