@@ -24,13 +24,16 @@ func checkCommand() *cobra.Command {
 			if err := transport.CheckVersion(cmd.Context(), ""); err != nil {
 				return err
 			}
-			for _, w := range engine.Warnings(conf) {
+			for _, n := range conf.notes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", n)
+			}
+			for _, w := range engine.Warnings(conf.Config) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: ok\n", file)
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file` (TOML)")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`: TOML, or sersync's confxml.xml")
 	return cmd
 }

@@ -34,7 +34,10 @@ func exitCode(err error, w io.Writer) int {
 		return exitOK
 	}
 	fmt.Fprintf(w, "fansync: %v\n", err)
+	var child childFailed
 	switch {
+	case errors.As(err, &child) && child.code > 0:
+		return child.code
 	case errors.As(err, new(usageError)):
 		return exitUsage
 	case errors.Is(err, errNotInSync), errors.Is(err, errNoChange):

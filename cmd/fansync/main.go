@@ -10,12 +10,17 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 )
 
 func main() {
 	ctx, stop := signals(context.Background())
-	err := rootCommand().ExecuteContext(ctx)
+	cmd := rootCommand()
+	if filepath.Base(os.Args[0]) == sersyncName {
+		cmd.SetArgs(append([]string{sersyncName}, os.Args[1:]...))
+	}
+	err := cmd.ExecuteContext(ctx)
 	stop()
 	os.Exit(exitCode(err, os.Stderr))
 }

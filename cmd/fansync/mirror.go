@@ -89,7 +89,7 @@ func (m *mirrorFlags) run(cmd *cobra.Command, src string, dests []string) error 
 	if err != nil {
 		return usageError{err}
 	}
-	return m.serve.serve(cmd, conf, true)
+	return m.serve.serve(cmd, job{loaded: loaded{Config: conf}, strict: true})
 }
 
 // ruleFlag appends filter rules of several flags to one list, in the order in

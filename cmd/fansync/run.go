@@ -1,12 +1,6 @@
 package main
 
-import (
-	"errors"
-
-	"github.com/spf13/cobra"
-
-	"github.com/fansync/fansync/internal/config"
-)
+import "github.com/spf13/cobra"
 
 func runCommand() *cobra.Command {
 	var file string
@@ -18,21 +12,10 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve.serve(cmd, conf, false)
+			return serve.serve(cmd, job{loaded: conf})
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file` (TOML)")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `file`: TOML, or sersync's confxml.xml")
 	serve.register(cmd)
 	return cmd
-}
-
-func load(file string) (config.Config, error) {
-	if file == "" {
-		return config.Config{}, usageError{errors.New("name a configuration file with -c")}
-	}
-	conf, err := config.Load(file)
-	if err != nil {
-		return config.Config{}, usageError{err}
-	}
-	return conf, nil
 }

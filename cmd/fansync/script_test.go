@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,7 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"fansync": main})
+	testscript.Main(m, map[string]func(){"fansync": main, "sersync2": main})
 }
 
 // TestScript runs the scripts of testdata against the real program and the
@@ -43,6 +45,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("URL", open.URL("m", ""))
 			env.Setenv("LOCKED", locked.URL("locked", ""))
 			env.Setenv("AUTH", auth.URL("auth", ""))
+			env.Setenv("AUTH_PORT", strconv.Itoa(auth.Port()))
 			env.Setenv("PASSWORD_FILE", auth.PasswordFile())
 			env.Setenv("SOCKET", filepath.Join(env.WorkDir, "run", "s.sock"))
 			env.Setenv("HOME", env.WorkDir)
@@ -55,6 +58,8 @@ func TestScript(t *testing.T) {
 			"until":  until,
 			"exits":  exits,
 			"expand": expand,
+
+			"stopdaemon": stopDaemon,
 		},
 	})
 }
@@ -89,13 +94,35 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// expand FILE writes FILE.in to FILE with SRC and DST replaced.
+// expand FILE writes FILE.in to FILE with the names of such variables replaced.
 func expand(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: expand FILE")
 	}
-	text := strings.NewReplacer("SRC", ts.Getenv("SRC"), "DST", ts.Getenv("DST")).Replace(ts.ReadFile(args[0] + ".in"))
+	text := strings.NewReplacer("SRC", ts.Getenv("SRC"), "DST", ts.Getenv("DST"), "PASSWORD_FILE", ts.Getenv("PASSWORD_FILE"), "AUTH_PORT", ts.Getenv("AUTH_PORT")).Replace(ts.ReadFile(args[0] + ".in"))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
+}
+
+// daemonPid is what sersync2 -d says.
+var daemonPid = regexp.MustCompile(`with pid (\d+) \((.*)\)`)
+
+// stopdaemon FILE ends the process in the background that FILE, the output of
+// sersync2 -d, names, and waits until its pid file is gone.
+func stopDaemon(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: stopdaemon FILE")
+	}
+	m := daemonPid.FindStringSubmatch(ts.ReadFile(args[0]))
+	if m == nil {
+		ts.Fatalf("%s names no pid", args[0])
+	}
+	pid, err := strconv.Atoi(m[1])
+	ts.Check(err)
+	if held := strings.TrimSpace(ts.ReadFile(m[2])); held != m[1] {
+		ts.Fatalf("the pid file holds %q", held)
+	}
+	ts.Check(syscall.Kill(pid, syscall.SIGTERM))
+	until(ts, true, []string{m[2]})
 }
 
 // freePort is a port that nobody listens on now.

@@ -25,16 +25,30 @@ func (s *serveFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.socket, "socket", "", "`path` of the control socket")
 }
 
-// serve runs the engine until ctx ends. strict: a root that is not there is an
-// error instead of something to wait for.
-func (s *serveFlags) serve(cmd *cobra.Command, conf config.Config, strict bool) error {
+// job is what serve runs.
+type job struct {
+	loaded
+	// strict: a root that is not there is an error instead of something to wait
+	// for.
+	strict bool
+	// ready is called when everything has been checked and the socket answers;
+	// it may be nil. Its error ends the job.
+	ready func() error
+}
+
+// serve runs the engine until ctx ends.
+func (s *serveFlags) serve(cmd *cobra.Command, j job) error {
+	conf := j.Config
 	if s.socket != "" {
 		conf.Socket = s.socket
 	}
 	out := cmd.ErrOrStderr()
 	display := newDisplay(out, isTerminal(out))
 	log := newLogger(display, conf)
-	e, err := engine.New(conf, engine.Options{Log: log, Strict: strict, Events: display.events})
+	for _, n := range j.notes {
+		log.Warn("configuration", "note", n)
+	}
+	e, err := engine.New(conf, engine.Options{Log: log, Strict: j.strict, Events: display.events})
 	if err != nil {
 		if errors.Is(err, transport.ErrNoRsync) || errors.Is(err, transport.ErrOldRsync) {
 			return err
@@ -58,6 +72,11 @@ func (s *serveFlags) serve(cmd *cobra.Command, conf config.Config, strict bool) 
 		}
 		served <- err
 	}()
+	if j.ready != nil {
+		if err := j.ready(); err != nil {
+			return errors.Join(err, server.Close())
+		}
+	}
 	log.Info("started", "version", version, "socket", conf.Socket)
 	err = e.Run(ctx)
 	stopServing()

@@ -23,8 +23,8 @@ func Load(path string) (Config, error) {
 
 // Decode decodes the bytes of a file; name stands for it in errors.
 func Decode(name string, data []byte) (Config, error) {
-	if looksLikeXML(data) {
-		return Config{}, fmt.Errorf("%s:1:1: this is XML; fansync reads TOML (see docs/configuration.md)", name)
+	if IsXML(data) {
+		return Config{}, fmt.Errorf("%s:1:1: this is XML; here TOML is read (see docs/configuration.md)", name)
 	}
 	src, form := locate(name, data)
 	var c Config
@@ -51,7 +51,8 @@ func Decode(name string, data []byte) (Config, error) {
 	return c, nil
 }
 
-func looksLikeXML(data []byte) bool {
+// IsXML reports whether the bytes are a sersync file's, not TOML.
+func IsXML(data []byte) bool {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	return bytes.HasPrefix(bytes.TrimSpace(data), []byte("<"))
 }

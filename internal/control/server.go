@@ -84,6 +84,15 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
+// Close gives up a server that Serve was not called for.
+func (s *Server) Close() error {
+	err := s.listener.Close()
+	if rm := os.Remove(s.path); rm != nil && !errors.Is(rm, fs.ErrNotExist) {
+		err = errors.Join(err, rm)
+	}
+	return err
+}
+
 func ignoreClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

@@ -19,6 +19,7 @@ var edges = map[string][]string{
 	"internal/filter":     nil,
 	"internal/guard":      nil,
 	"internal/config":     {"internal/filter"},
+	"internal/sersync":    {"internal/config", "internal/filter", "transport"},
 	"internal/sorted":     nil,
 	"internal/links":      {"coalesce", "watcher", "internal/sorted"},
 	"internal/engine":     {"*"},
