@@ -74,7 +74,7 @@ func (r *remote) snapshot() Status {
 	st := Status{
 		Name: r.conf.Name, Files: r.known,
 		LastSuccess: r.lastSuccess, LastFull: r.lastFull,
-		Standbys: r.conf.Ready(), Failing: len(r.troubles.by), Counts: r.counts, Flights: len(r.flights), Limits: r.conf.Limits,
+		Standbys: r.conf.Ready(), Failing: len(r.troubles.by), Counts: r.counts, Attempts: r.attempts, Flights: len(r.flights), Limits: r.conf.Limits,
 	}
 	st.State, st.Reason = r.current()
 	if r.nextTry > now {

@@ -29,6 +29,8 @@ type Status struct {
 	State   State     `json:"state"`
 	Reason  string    `json:"reason,omitempty"`
 	NextTry time.Time `json:"next_try,omitzero"`
+	// Attempts is how often in a row the remote as a whole failed.
+	Attempts int `json:"attempts,omitempty"`
 	// Lag is the age of the oldest change that is not yet there; 0 = in sync.
 	Lag time.Duration `json:"lag_ns"`
 	// Backlog counts the paths that wait, InFlight those being sent.

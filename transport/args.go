@@ -87,6 +87,13 @@ func (r *Rsync) baseArgs() []string {
 	return append(args, "--force", "--modify-window=-1", "--stats", "--no-human-readable")
 }
 
+// CommandLine is the program and its arguments for a batch, for people to read.
+// It runs in the root and reads its list from standard input; rules that Veto
+// or FullFilters add are not in it.
+func (r *Rsync) CommandLine(b scheduler.Batch) []string {
+	return append([]string{r.cfg.Program}, r.args(b, false)...)
+}
+
 // probeArgs is a dry run of an empty list: it connects, logs in and finds the
 // module, and neither side changes anything.
 func (r *Rsync) probeArgs() []string {

@@ -23,6 +23,12 @@ type Config struct {
 	// MaxRsyncs is how many rsyncs may run at once, to all remotes together. With
 	// it remotes wait for each other. Zero means no limit.
 	MaxRsyncs int `toml:"max_rsyncs,omitempty"`
+	// FailLog is the absolute path of a readable list of what failed twice, as
+	// rsync commands. Empty means none.
+	FailLog string `toml:"fail_log,omitempty"`
+	// FailLogEvery is how often what stands there is tried again at once, beside
+	// the tries that come by themselves. Zero means 1h.
+	FailLogEvery Duration `toml:"fail_log_every,omitempty"`
 	// Roots are the directories to mirror: at least one, none inside another.
 	Roots []Root `toml:"root,omitempty"`
 

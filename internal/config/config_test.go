@@ -23,6 +23,9 @@ var full = Config{
 	Socket:    "/run/fansync/other.sock",
 	Grace:     Duration(90 * time.Second),
 	MaxRsyncs: 12,
+	FailLog:   "/var/log/fansync/failed.sh",
+
+	FailLogEvery: Duration(30 * time.Minute),
 	Roots: []Root{{
 		Path:         "/srv/www",
 		Backend:      "inotify",
@@ -139,6 +142,8 @@ func TestWithDefaults(t *testing.T) {
 		LogLevel:  "info",
 		Socket:    "/run/fansync/fansync.sock",
 		Grace:     Duration(10 * time.Second),
+
+		FailLogEvery: Duration(time.Hour),
 		Roots: []Root{{
 			Path:         "/srv/www",
 			Backend:      "auto",

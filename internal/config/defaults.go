@@ -24,6 +24,7 @@ func (c Config) WithDefaults() Config {
 	c.LogLevel = cmp.Or(c.LogLevel, "info")
 	c.Socket = cmp.Or(c.Socket, DefaultSocket)
 	c.Grace = cmp.Or(c.Grace, Duration(10*time.Second))
+	c.FailLogEvery = cmp.Or(c.FailLogEvery, Duration(time.Hour))
 	c.Roots = slices.Clone(c.Roots)
 	for i := range c.Roots {
 		c.Roots[i] = c.Roots[i].withDefaults()

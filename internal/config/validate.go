@@ -47,6 +47,12 @@ func (c Config) Validate(check Checker) error {
 	if c.MaxRsyncs < 0 {
 		v.add("max_rsyncs", "max_rsyncs is %d; write a number above 0, or leave it out for no limit", c.MaxRsyncs)
 	}
+	if c.FailLog != "" && !filepath.IsAbs(c.FailLog) {
+		v.add("fail_log", "fail_log %q is relative; write its whole path", c.FailLog)
+	}
+	if c.FailLogEvery < 0 {
+		v.add("fail_log_every", `fail_log_every is %v; write a time above 0, such as "1h"`, c.FailLogEvery)
+	}
 	if len(c.Roots) == 0 {
 		v.add("root", "there is no root; add a [[root]] table with path and [[root.remote]]")
 	}

@@ -177,6 +177,12 @@ func startTuned(t testing.TB, conf config.Config, tr *trace, opts Options) *runn
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runEngine(t, e, tr)
+}
+
+// runEngine runs an engine until the test ends.
+func runEngine(t testing.TB, e *Engine, tr *trace) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{Engine: e, cancel: cancel, done: make(chan error, 1), trace: tr}
 	go func() { r.done <- e.Run(ctx) }()

@@ -45,6 +45,8 @@ type Engine struct {
 	groups  watcher.Groups
 	started time.Time
 	pool    atomic.Pointer[scheduler.Pool] // nil unless Run runs
+	// failed says that something failed since the failure log last looked.
+	failed atomic.Bool
 }
 
 // New checks everything that can be checked before anything is started. The
@@ -173,7 +175,11 @@ func (e *Engine) Run(ctx context.Context) error {
 			}
 		})
 	}
+	var keeping sync.WaitGroup
+	keeping.Go(func() { e.keepFailLog(ctx) })
 	wg.Wait()
+	cancel()
+	keeping.Wait()
 	return errors.Join(errs...)
 }
 

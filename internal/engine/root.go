@@ -34,7 +34,7 @@ type root struct {
 	// excluded reports what the filters leave out.
 	excluded func(path string, isDir bool) bool
 	sched    *scheduler.Scheduler
-	// senders are those of the remotes, by name.
+	// senders are those of the remotes, by name; not changed after prepare.
 	senders map[string]*transport.Rsync
 	// outside is why auto does not try fanotify again. Only sessions use it.
 	outside *watcher.OutsideError
@@ -74,14 +74,12 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		Grace: time.Duration(r.engine.conf.Grace), Skip: r.ignores, Listed: r.conf.Delete == string(transport.DeleteListed),
 	}
 	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
-	if r.engine.opts.Events != nil {
-		cfg.Events = r.engine.opts.Events(r.conf.Path)
-	}
+	cfg.Events = r.events()
 	cfg.Events.State = r.keepsReady(cfg.Events.State)
-	r.senders = map[string]*transport.Rsync{}
 	for _, w := range rootWarnings(r.conf) {
 		r.log.Warn("option weakens the mirror", "warning", w)
 	}
+	r.senders = map[string]*transport.Rsync{}
 	for _, m := range r.conf.Remotes {
 		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))
 		if err != nil {
@@ -103,6 +101,24 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 	defer r.mu.Unlock()
 	r.sched = sched
 	return err
+}
+
+// events are told to who asked for them, and to the engine's own listeners.
+func (r *root) events() scheduler.Events {
+	var ev scheduler.Events
+	if r.engine.opts.Events != nil {
+		ev = r.engine.opts.Events(r.conf.Path)
+	}
+	ended := ev.Ended
+	ev.Ended = func(remote string, b scheduler.Batch, res scheduler.Result, took time.Duration) {
+		if res.Class == scheduler.Partial || res.Class == scheduler.Transient || res.Class == scheduler.Permanent {
+			r.engine.failed.Store(true)
+		}
+		if ended != nil {
+			ended(remote, b, res, took)
+		}
+	}
+	return ev
 }
 
 // sender makes the transport of one remote.

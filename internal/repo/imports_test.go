@@ -16,6 +16,7 @@ var edges = map[string][]string{
 	"coalesce":            {"watcher", "internal/sorted"},
 	"scheduler":           {"coalesce"},
 	"transport":           {"scheduler", "internal/filter"},
+	"internal/faillog":    nil,
 	"internal/filter":     nil,
 	"internal/guard":      nil,
 	"internal/config":     {"internal/filter"},

@@ -100,6 +100,7 @@ func (m *mapping) config(head *element) config.Config {
 		m.fail(head, "sersync", "it is missing; it holds <localpath> and <remote>")
 		return conf
 	}
+	m.failLog(&conf, sersync.child("faillog"))
 	deletes := m.inotify(head.child("inotify"))
 	crontab := m.crontab(sersync.child("crontab"))
 	m.delete = m.deletion(deletes, crontab)
@@ -115,6 +116,17 @@ func (m *mapping) config(head *element) config.Config {
 		m.fail(sersync, "localpath", `it is missing; write <localpath watch="/directory"><remote ip="HOST" name="MODULE"/></localpath>`)
 	}
 	return conf
+}
+
+// failLog places the failure log, which sersync always has.
+func (m *mapping) failLog(conf *config.Config, e *element) {
+	conf.FailLog = m.path(cmp.Or(e.value("path", ""), "/tmp/rsync_fail_log.sh"))
+	minutes, ok := number(e.value("timetoexecute", "60"))
+	if !ok {
+		minutes = 1
+		m.notes.add(e, "failLog", "timeToExecute=%q is not a number of minutes above 0 and counts as 1, as in sersync", e.value("timetoexecute", ""))
+	}
+	conf.FailLogEvery = config.Duration(time.Duration(minutes) * time.Minute)
 }
 
 // deletion is the root's key delete.

@@ -40,7 +40,7 @@ var same = cmpopts.IgnoreUnexported(config.Config{})
 // TestShipped: the shipped file with -r.
 func TestShipped(t *testing.T) {
 	got := decode(t, shipped(t), Options{Compare: true})
-	want := config.Config{Roots: []config.Root{{
+	want := config.Config{FailLog: "/tmp/rsync_fail_log.sh", FailLogEvery: config.Duration(time.Hour), Roots: []config.Root{{
 		Path:    "/opt/tongbu",
 		Remotes: []config.Remote{{Dest: "127.0.0.1::tongbu1", RsyncOptions: []string{"-z"}}},
 	}}}
@@ -50,15 +50,12 @@ func TestShipped(t *testing.T) {
 	wantNotes(t, got.Notes, "line 4: <host>: it is not used", "line 29: <commonParams>: -u is left out")
 }
 
-// wantNotes demands these notes, by their beginnings, and no others but those of
-// the failure log.
+// wantNotes demands these notes, by their beginnings, and no others.
 func wantNotes(t *testing.T, notes []Note, want ...string) {
 	t.Helper()
 	var got []string
 	for _, n := range notes {
-		if n.Element != "failLog" {
-			got = append(got, n.String())
-		}
+		got = append(got, n.String())
 	}
 	for _, w := range want {
 		i := slices.IndexFunc(got, func(s string) bool { return strings.HasPrefix(s, w) })
@@ -139,6 +136,12 @@ func TestSettings(t *testing.T) {
 			root(func(r *config.Root) {
 				r.Remotes = append(r.Remotes, config.Remote{Dest: "10.0.0.2::m2", RsyncOptions: []string{"-z"}})
 			}), []string{"line 25: <remote>: it is the same as one before"}},
+		"failLog": {[]string{`path="/tmp/rsync_fail_log.sh" timeToExecute="60"`, `path="log/f" timeToExecute="5"`},
+			func(c *config.Config) {
+				c.FailLog, c.FailLogEvery = "/cwd/log/f", config.Duration(5*time.Minute)
+			}, nil},
+		"failLog 0": {[]string{`timeToExecute="60"`, `timeToExecute="0"`}, func(c *config.Config) { c.FailLogEvery = config.Duration(time.Minute) },
+			[]string{`line 35: <failLog>: timeToExecute="0" is not`}},
 		"unknown": {[]string{`<debug start="false"/>`, `<debug start="false" colour="red"/><bogus a="1"/>`}, nil,
 			[]string{`line 5: <debug>: attribute "colour" is not known`, "line 5: <bogus>: it is not known in <head>"}},
 		"twice": {[]string{`<debug start="false"/>`, `<debug start="false"/><debug start="true"/>`}, nil, []string{"line 5: <debug>: it stands there twice"}},
