@@ -99,7 +99,7 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: expand FILE")
 	}
-	text := strings.NewReplacer("SRC", ts.Getenv("SRC"), "DST", ts.Getenv("DST"), "PASSWORD_FILE", ts.Getenv("PASSWORD_FILE"), "AUTH_PORT", ts.Getenv("AUTH_PORT")).Replace(ts.ReadFile(args[0] + ".in"))
+	text := strings.NewReplacer("SRC", ts.Getenv("SRC"), "DST", ts.Getenv("DST"), "PASSWORD_FILE", ts.Getenv("PASSWORD_FILE"), "AUTH_PORT", ts.Getenv("AUTH_PORT"), "WORKDIR", ts.Getenv("WORK")).Replace(ts.ReadFile(args[0] + ".in"))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o644))
 }
 

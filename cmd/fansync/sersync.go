@@ -25,6 +25,8 @@ const sersyncHelp = `fansync in place of sersync2 / 代替 sersync2 的 fansync
   -r        compare everything first, deleting at the remotes what the source
             does not have / 启动时整体同步一遍, 远端多余的文件会被删除
   -n N      at most N rsyncs at once to each remote / 每个远端同时最多 N 个 rsync (2)
+  -m NAME   tell the plugin only, mirror nothing / 只运行插件, 不同步:
+            command, socket, refreshCDN, http
   -o FILE   configuration / 配置文件 (confxml.xml)
   -h        this help / 显示本帮助
 
@@ -37,6 +39,7 @@ type sersyncFlags struct {
 	detach   bool
 	compare  bool
 	threads  string
+	only     string
 	file     string
 	help     bool
 	detached bool // it runs in the background already
@@ -47,7 +50,7 @@ const detachedFlag = "--detached"
 
 func sersyncCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "sersync2 [-d] [-r] [-n N] [-o confxml.xml]",
+		Use:   "sersync2 [-d] [-r] [-n N] [-m PLUGIN] [-o confxml.xml]",
 		Short: "Do what sersync2 did, with its configuration and options",
 		Long: `sersync2 takes the options of the program of that name and its confxml.xml,
 unchanged. It is also what fansync does when it is called sersync2.`,
@@ -66,7 +69,7 @@ unchanged. It is also what fansync does when it is called sersync2.`,
 // or behind; the last one counts, and what is no option is ignored.
 func parseSersync(args []string) (sersyncFlags, error) {
 	f := sersyncFlags{file: "confxml.xml"}
-	values := map[byte]*string{'n': &f.threads, 'o': &f.file}
+	values := map[byte]*string{'n': &f.threads, 'o': &f.file, 'm': &f.only}
 	switches := map[byte]*bool{'d': &f.detach, 'r': &f.compare, 'h': &f.help}
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
@@ -132,7 +135,7 @@ func (f sersyncFlags) run(cmd *cobra.Command) error {
 	}
 	defer lock.release()
 	conf.Socket = files.socket
-	j := job{loaded: conf, ready: lock.write}
+	j := job{loaded: conf, ready: lock.write, pluginsOnly: f.only != ""}
 	if f.detached {
 		syscall.CloseOnExec(readyFD)
 		j.ready = func() error {
@@ -154,6 +157,9 @@ func (f sersyncFlags) again() []string {
 	if f.threads != "" {
 		args = append(args, "-n", f.threads)
 	}
+	if f.only != "" {
+		args = append(args, "-m", f.only)
+	}
 	return args
 }
 
@@ -165,7 +171,7 @@ func (f sersyncFlags) load() (loaded, error) {
 	if !config.IsXML(data) {
 		return loaded{}, usageError{fmt.Errorf("%s is no XML; for a TOML file use fansync run -c %s", f.file, f.file)}
 	}
-	conf, err := loadSersync(f.file, data, sersync.Options{Compare: f.compare, Threads: f.threadCount()})
+	conf, err := loadSersync(f.file, data, sersync.Options{Compare: f.compare, Threads: f.threadCount(), Only: f.only})
 	if f.threads != "" && f.threadCount() == 0 {
 		conf.notes = append(conf.notes, fmt.Sprintf("-n %q is not a number above 0 and is ignored", f.threads))
 	}

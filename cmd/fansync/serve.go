@@ -31,6 +31,8 @@ type job struct {
 	// strict: a root that is not there is an error instead of something to wait
 	// for.
 	strict bool
+	// pluginsOnly: plugins are told, and nothing is mirrored.
+	pluginsOnly bool
 	// ready is called when everything has been checked and the socket answers;
 	// it may be nil. Its error ends the job.
 	ready func() error
@@ -48,7 +50,7 @@ func (s *serveFlags) serve(cmd *cobra.Command, j job) error {
 	for _, n := range j.notes {
 		log.Warn("configuration", "note", n)
 	}
-	e, err := engine.New(conf, engine.Options{Log: log, Strict: j.strict, Events: display.events})
+	e, err := engine.New(conf, engine.Options{Log: log, Strict: j.strict, PluginsOnly: j.pluginsOnly, Events: display.events})
 	if err != nil {
 		if errors.Is(err, transport.ErrNoRsync) || errors.Is(err, transport.ErrOldRsync) {
 			return err

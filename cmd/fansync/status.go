@@ -72,6 +72,13 @@ func printStatus(w io.Writer, all []daemonStatus) error {
 		if d.MaxRsyncs > 0 {
 			fmt.Fprintf(w, "%d of at most %d rsyncs\n", d.Rsyncs, d.MaxRsyncs)
 		}
+		for _, p := range d.Plugins {
+			fmt.Fprintf(w, "plugin %q (%s): %d told, %d waiting, %d failed, %d lost", p.Name, p.Type, p.Told, p.Queued, p.Failed, p.Lost)
+			if p.LastError != "" {
+				fmt.Fprintf(w, "; last error: %q", p.LastError)
+			}
+			fmt.Fprintln(w)
+		}
 		for _, root := range d.Roots {
 			fmt.Fprintf(w, "root %q  %s", root.Path, root.Backend)
 			if root.Reason != "" {

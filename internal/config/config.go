@@ -29,6 +29,8 @@ type Config struct {
 	// FailLogEvery is how often what stands there is tried again at once, beside
 	// the tries that come by themselves. Zero means 1h.
 	FailLogEvery Duration `toml:"fail_log_every,omitempty"`
+	// Plugins are told of what has arrived.
+	Plugins []Plugin `toml:"plugin,omitempty"`
 	// Roots are the directories to mirror: at least one, none inside another.
 	Roots []Root `toml:"root,omitempty"`
 

@@ -26,6 +26,19 @@ var full = Config{
 	FailLog:   "/var/log/fansync/failed.sh",
 
 	FailLogEvery: Duration(30 * time.Minute),
+	Plugins: []Plugin{{
+		Name: "purge", Type: "cdn", Path: "/srv/www/site", Include: []string{`.*\.html`}, EachRemote: true,
+		Queue: 50, Parallel: 2, Timeout: Duration(5 * time.Second), Address: "cdn.example.com:80",
+		User: "u", Password: "p", Base: "http://www.example.com", Match: "site([a-z]*)", Retries: 1,
+	}, {
+		Type: "command", Command: []string{"/bin/true", "{}", "x"}, IgnoreError: true,
+	}, {
+		Type: "socket", Address: "[::1]:8009", Format: "path",
+	}, {
+		Type: "http", URL: "https://example.com/hook", TokenFile: "/etc/fansync/token", HMACFile: "/etc/fansync/key", Batch: 10,
+	}, {
+		Name: "second cdn", Type: "cdn", Address: "cdn.example.com:80", PasswordFile: "/etc/fansync/cdn", Base: "http://www.example.com",
+	}},
 	Roots: []Root{{
 		Path:         "/srv/www",
 		Backend:      "inotify",

@@ -72,6 +72,8 @@ var typeNames = map[string]string{
 	"float64":         "a number",
 	"config.Duration": wantDuration,
 	"config.Guard":    "a table",
+	"bool":            "true or false",
+	"[]config.Plugin": "[[plugin]] tables",
 	"[]config.Root":   "[[root]] tables",
 	"[]config.Remote": "[[root.remote]] tables",
 }

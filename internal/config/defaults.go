@@ -25,6 +25,10 @@ func (c Config) WithDefaults() Config {
 	c.Socket = cmp.Or(c.Socket, DefaultSocket)
 	c.Grace = cmp.Or(c.Grace, Duration(10*time.Second))
 	c.FailLogEvery = cmp.Or(c.FailLogEvery, Duration(time.Hour))
+	c.Plugins = slices.Clone(c.Plugins)
+	for i := range c.Plugins {
+		c.Plugins[i] = c.Plugins[i].WithDefaults()
+	}
 	c.Roots = slices.Clone(c.Roots)
 	for i := range c.Roots {
 		c.Roots[i] = c.Roots[i].withDefaults()

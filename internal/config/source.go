@@ -16,12 +16,12 @@ type source struct {
 }
 
 // tableLists are the keys that hold lists of tables.
-var tableLists = []string{"root", "root.remote"}
+var tableLists = []string{"root", "root.remote", "plugin"}
 
 // textKeys are the keys whose values are written as strings but kept as
 // numbers, with what they want. The decoder would take a bare 10 for ten of
 // the smallest unit.
-var textKeys = map[string]string{"grace": wantDuration, "fail_log_every": wantDuration, "root.full_every": wantDuration, "root.remote.timeout": wantDuration}
+var textKeys = map[string]string{"grace": wantDuration, "fail_log_every": wantDuration, "plugin.timeout": wantDuration, "root.full_every": wantDuration, "root.remote.timeout": wantDuration}
 
 // locator walks over a document in its written order.
 type locator struct {

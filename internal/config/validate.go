@@ -53,6 +53,14 @@ func (c Config) Validate(check Checker) error {
 	if c.FailLogEvery < 0 {
 		v.add("fail_log_every", `fail_log_every is %v; write a time above 0, such as "1h"`, c.FailLogEvery)
 	}
+	plugins := map[string]bool{}
+	for i, p := range c.Plugins {
+		v.plugin(element("plugin", i), p)
+		if plugins[p.Name] {
+			v.add(element("plugin", i)+".name", "plugin %q is there twice; give each a name of its own", p.Name)
+		}
+		plugins[p.Name] = true
+	}
 	if len(c.Roots) == 0 {
 		v.add("root", "there is no root; add a [[root]] table with path and [[root.remote]]")
 	}

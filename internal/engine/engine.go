@@ -13,6 +13,7 @@ import (
 	"github.com/fansync/fansync/internal/config"
 	"github.com/fansync/fansync/internal/guard"
 	"github.com/fansync/fansync/internal/links"
+	"github.com/fansync/fansync/internal/plugin"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/transport"
 	"github.com/fansync/fansync/watcher"
@@ -24,6 +25,9 @@ type Options struct {
 	Log *slog.Logger
 	// Strict makes New fail when a root is not there, instead of waiting for it.
 	Strict bool
+	// PluginsOnly tells plugins of every change and mirrors nothing; remotes are
+	// left aside.
+	PluginsOnly bool
 	// Rsync is the program to run; "" means rsync from PATH.
 	Rsync string
 	// Events are told what happens to the remotes; root is the root's path.
@@ -43,6 +47,7 @@ type Engine struct {
 	log     *slog.Logger
 	roots   []*root
 	groups  watcher.Groups
+	plugins *plugin.Hub // nil: there are none
 	started time.Time
 	pool    atomic.Pointer[scheduler.Pool] // nil unless Run runs
 	// failed says that something failed since the failure log last looked.
@@ -54,6 +59,9 @@ type Engine struct {
 func New(conf config.Config, opts Options) (*Engine, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.PluginsOnly {
+		conf = withoutRemotes(conf)
 	}
 	conf = conf.WithDefaults()
 	found := make([]*guard.Root, len(conf.Roots))
@@ -70,11 +78,13 @@ func New(conf config.Config, opts Options) (*Engine, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := transport.CheckVersion(ctx, opts.Rsync); err != nil {
-		return nil, err
+	if !opts.PluginsOnly {
+		if err := transport.CheckVersion(ctx, opts.Rsync); err != nil {
+			return nil, err
+		}
 	}
 	e := &Engine{conf: conf, opts: opts, log: opts.Log, started: time.Now()}
-	var errs []error
+	errs := []error{e.newPlugins()}
 	for i, rc := range conf.Roots {
 		r, err := newRoot(rc, e, found[i])
 		errs = append(errs, err)
@@ -177,8 +187,14 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	var keeping sync.WaitGroup
 	keeping.Go(func() { e.keepFailLog(ctx) })
+	listening, stopListening := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopListening()
+	if e.plugins != nil {
+		keeping.Go(func() { e.plugins.Run(listening) })
+	}
 	wg.Wait()
 	cancel()
+	stopListening()
 	keeping.Wait()
 	return errors.Join(errs...)
 }

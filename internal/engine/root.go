@@ -81,6 +81,10 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 	}
 	r.senders = map[string]*transport.Rsync{}
 	for _, m := range r.conf.Remotes {
+		if r.engine.opts.PluginsOnly {
+			cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{Name: m.Name, Sender: noSender{}, MaxDirty: m.MaxDirty})
+			continue
+		}
 		s, err := sender(r.conf, m, r.engine.opts, r.openForRun, r.log.With("remote", m.Name))
 		if err != nil {
 			return err
@@ -118,6 +122,7 @@ func (r *root) events() scheduler.Events {
 			ended(remote, b, res, took)
 		}
 	}
+	r.tellPlugins(&ev)
 	return ev
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/fansync/fansync/internal/links"
+	"github.com/fansync/fansync/internal/plugin"
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/watcher"
 )
@@ -16,6 +17,8 @@ type Status struct {
 	Rsyncs    int          `json:"rsyncs"`
 	MaxRsyncs int          `json:"max_rsyncs,omitempty"`
 	Roots     []RootStatus `json:"roots"`
+	// Plugins are those of the configuration.
+	Plugins []plugin.Stats `json:"plugins,omitempty"`
 }
 
 // RootStatus is a moment of one root.
@@ -36,6 +39,9 @@ func (e *Engine) Status() Status {
 	st := Status{Started: e.started, MaxRsyncs: e.conf.MaxRsyncs}
 	if pool := e.pool.Load(); pool != nil {
 		st.Rsyncs = pool.Running()
+	}
+	if e.plugins != nil {
+		st.Plugins = e.plugins.Stats()
 	}
 	for _, r := range e.roots {
 		st.Roots = append(st.Roots, r.status())

@@ -74,6 +74,9 @@ func (x *Regex) backtracking(runes string, plain error) error {
 // expression; false: no patterns say the same.
 func (x *Regex) Rules() ([]string, bool) { return x.rules, x.exact }
 
+// Match reports whether the expression matches the whole of s.
+func (x *Regex) Match(s string) bool { return x.match(s) }
+
 // Excluded reports whether the path, or a directory it lies in, is excluded.
 // The path is relative to the root, without a leading or trailing slash.
 func (x *Regex) Excluded(path string, isDir bool) bool {

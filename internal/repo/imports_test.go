@@ -20,6 +20,7 @@ var edges = map[string][]string{
 	"internal/filter":     nil,
 	"internal/guard":      nil,
 	"internal/config":     {"internal/filter"},
+	"internal/plugin":     {"coalesce", "internal/config", "internal/filter"},
 	"internal/sersync":    {"internal/config", "internal/filter", "transport"},
 	"internal/sorted":     nil,
 	"internal/links":      {"coalesce", "watcher", "internal/sorted"},

@@ -23,6 +23,9 @@ type Options struct {
 	// Compare is -r: all that the remotes have and the source has not is
 	// deleted when everything is compared.
 	Compare bool
+	// Only is -m: the name of a plugin that is told of changes, while nothing is
+	// mirrored. Empty means that everything in the file is done.
+	Only string
 	// Threads is -n; 0 means that it was not given.
 	Threads int
 }
@@ -100,6 +103,14 @@ func (m *mapping) config(head *element) config.Config {
 		m.fail(head, "sersync", "it is missing; it holds <localpath> and <remote>")
 		return conf
 	}
+	if m.opts.Only != "" {
+		m.only(&conf, head, sersync)
+		exprs := m.filter(head.child("filter"))
+		for i := range conf.Roots {
+			conf.Roots[i].ExcludeRegex = exprs
+		}
+		return conf
+	}
 	m.failLog(&conf, sersync.child("faillog"))
 	deletes := m.inotify(head.child("inotify"))
 	crontab := m.crontab(sersync.child("crontab"))
@@ -112,6 +123,7 @@ func (m *mapping) config(head *element) config.Config {
 			conf.Roots = append(conf.Roots, root)
 		}
 	}
+	m.plugins(&conf, head, sersync)
 	if len(sersync.all("localpath")) == 0 {
 		m.fail(sersync, "localpath", `it is missing; write <localpath watch="/directory"><remote ip="HOST" name="MODULE"/></localpath>`)
 	}

@@ -256,3 +256,69 @@ func TestCommonParams(t *testing.T) {
 		wantNotes(t, res.Notes, c.notes...)
 	}
 }
+
+// TestPlugins: each block, switched on by the file or by -m.
+func TestPlugins(t *testing.T) {
+	on := func(name string) []string {
+		return []string{`<plugin start="false" name="command"/>`, `<plugin start="true" name="` + name + `"/>`}
+	}
+	command := config.Plugin{Name: "command", Type: "command", Command: []string{"/bin/sh", "{}"}, IgnoreError: true}
+	socket := config.Plugin{Name: "socket", Type: "socket", Format: "path", Address: "192.168.138.20:8009", Path: "/opt/tongbu"}
+	cdn := config.Plugin{Name: "refreshCDN", Type: "cdn", Address: "ccms.chinacache.com:80", User: "xxxx", Password: "xxxx",
+		Base: "http://pic.xoyo.com/cms", Path: "/data0/htdocs/cms.xoyo.com/site"}
+	matching := cdn
+	matching.Match = "cms.xoyo.com/site([/a-zA-Z0-9]*).xoyo.com/images"
+	filtered := command
+	filtered.Command, filtered.Include = []string{"/a b", "-x", "{}", "c d"}, []string{`(.*)\.php`, `(.*)\.sh`}
+	http := config.Plugin{Name: "http", Type: "http", URL: "https://h/p", TokenFile: "/cwd/token", Path: "/opt"}
+	for name, c := range map[string]struct {
+		edit  []string
+		want  config.Plugin
+		notes []string
+	}{
+		"command": {on("command"), command, []string{`line 45: <param>: prefix="/bin/sh" makes each file that changes a script`}},
+		"filter": {append([]string{`prefix="/bin/sh" suffix=""`, `prefix="'/a b' -x" suffix="&quot;c d&quot;"`,
+			"<filter start=\"false\">\n\t    <include", "<filter start=\"true\">\n\t    <include"}, on("command")...), filtered, nil},
+		"socket":     {on("socket"), socket, nil},
+		"refreshCDN": {on("refreshCDN"), cdn, []string{"line 58: <cdninfo>: the password stands in the file", "line 42: <plugin>: /data0/htdocs/cms.xoyo.com/site, which it watches, is not mirrored"}},
+		"regexurl":   {append([]string{`regex="false"`, `regex="true"`}, on("refreshCDN")...), matching, []string{"line 58: <cdninfo>", "line 42: <plugin>"}},
+		"http": {append([]string{`<plugin name="socket">`, `<plugin name="http"><localpath watch="/opt"><http url="https://h/p" tokenfile="token"/></localpath></plugin><plugin name="socket">`}, on("http")...),
+			http, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := decode(t, edited(t, c.edit...), Options{Compare: true})
+			if diff := cmp.Diff([]config.Plugin{c.want}, got.Config.Plugins); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if err := got.Config.Validate(nil); err != nil {
+				t.Error(err)
+			}
+			wantNotes(t, got.Notes, append(c.notes, "line 4: <host>", "line 29: <commonParams>: -u")...)
+			watch := c.want.Path
+			if watch == "" {
+				watch = "/opt/tongbu"
+			}
+			got = decode(t, edited(t, c.edit...), Options{Only: c.want.Name})
+			want := config.Config{Plugins: []config.Plugin{c.want}, Roots: []config.Root{{Path: watch}}}
+			if diff := cmp.Diff(want, got.Config, same); diff != "" {
+				t.Errorf("-m (-want +got):\n%s", diff)
+			}
+		})
+	}
+	for want, edit := range map[string][]string{
+		`<plugin>: name="pigeon" is not known`:              on("pigeon"),
+		`there is no <plugin name="http"> block`:            on("http"),
+		`<param>: prefix: '|' is for a shell`:               append([]string{`prefix="/bin/sh"`, `prefix="cat |"`}, on("command")...),
+		`<deshost>: it is missing`:                          append([]string{`<deshost ip="192.168.138.20" port="8009"/>`, ``}, on("socket")...),
+		`<cdninfo>: <cdninfo> and <sendurl> are required`:   append([]string{`<sendurl`, `<other`}, on("refreshCDN")...),
+		`prefix is empty: sersync would execute every file`: append([]string{`prefix="/bin/sh"`, `prefix=""`}, on("command")...),
+	} {
+		_, err := Decode("confxml.xml", edited(t, edit...), Options{Dir: "/cwd"})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := Decode("f", shipped(t), Options{Dir: "/", Only: "pigeon"}); err == nil {
+		t.Error("-m pigeon is taken")
+	}
+}
