@@ -27,9 +27,10 @@ type Config struct {
 	// Grace is how long flights may go on after the input was closed. Zero
 	// means 10s; negative ends them at once.
 	Grace time.Duration
-	// DeleteQuiet is how long no further deletion must arrive before deletions
+	// DeleteQuiet is the longest time without a further deletion before deletions
 	// are sent, so that one run takes them all and an emptied root is seen as
-	// one. Zero means 200ms; negative sends them at once.
+	// one; a few of them, and those that come fast, wait less. Zero means 200ms;
+	// negative sends them at once.
 	DeleteQuiet time.Duration
 	// DeleteMax bounds DeleteQuiet while at most 1,000 deletions wait; beyond
 	// that the bound is 30 times as long. Zero means 2s.

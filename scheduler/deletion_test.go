@@ -17,18 +17,23 @@ func TestDeletionsSettle(t *testing.T) {
 		b.live()
 		time.Sleep(time.Minute)
 		begin := time.Now()
+		many := func(path string) coalesce.Entry {
+			e := gone(path)
+			e.Deletes = fewDeletes + 1
+			return e
+		}
 		for _, p := range []string{"a", "b", "c"} {
-			b.send(gone(p))
-			time.Sleep(100 * time.Millisecond)
+			b.send(many(p))
+			time.Sleep(50 * time.Millisecond)
 		}
 		b.expect(0, "flat [-a -b -c]").ok()
-		if took := time.Since(begin); took != 400*time.Millisecond {
+		if took := time.Since(begin); took != 300*time.Millisecond {
 			t.Errorf("sent after %v", took)
 		}
 		begin = time.Now()
-		for time.Since(begin) < 1900*time.Millisecond {
-			b.send(gone("a"))
-			b.quiet(0, 100*time.Millisecond)
+		for time.Since(begin) < 1950*time.Millisecond {
+			b.send(many("a"))
+			b.quiet(0, 50*time.Millisecond)
 		}
 		b.send(gone("z"))
 		b.expect(0, "flat [-a -z]").ok()
@@ -43,6 +48,30 @@ func TestDeletionsSettle(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A few removals, and many that come fast, do not wait long.
+func TestDeletionsSettleSoon(t *testing.T) {
+	for _, x := range []struct {
+		known    int64
+		removals int
+		want     time.Duration
+	}{{1000, 1, 20}, {1000, 16, 20}, {1000, 17, 60}, {64, 8, 20}, {64, 9, 60}, {4, 1, 60}} {
+		t.Run(fmt.Sprintf("%d of %d", x.removals, x.known), func(t *testing.T) {
+			inBubble(t, 1, nil, func(b *bench) {
+				b.next(0).end(Result{Stats: Stats{Files: x.known}})
+				time.Sleep(time.Minute)
+				begin := time.Now()
+				for i := range x.removals {
+					b.send(gone(fmt.Sprintf("%03d", i)))
+				}
+				b.next(0).ok()
+				if took := time.Since(begin); took != x.want*time.Millisecond {
+					t.Errorf("sent after %v, want %d ms", took, x.want)
+				}
+			})
+		})
+	}
 }
 
 // What is found missing before the news of its removal came waits for it.

@@ -13,7 +13,8 @@
 //     its timer.
 //     doubt.go notes on each entry what flights may have done with its path.
 //  3. select.go: picks what may go now: no overlap with a flight, deletions
-//     settled, failures due.
+//     settled, failures due. pace.go lets a lone change go at once and batches
+//     grow in a burst.
 //  4. build.go: looks each picked path up in the source (source.go), asks the
 //     kernel's times whether a flight can have met it (stamps.go) and makes one
 //     Batch of one Form of them; collapse.go and deepen.go shorten it, guard.go

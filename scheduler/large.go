@@ -40,14 +40,14 @@ const bulky = plain + 1
 // rank orders purposes in time; those of one rank go by age.
 func (p purpose) rank() purpose { return min(p, plain) }
 
-// pace is what is known of the speed of a remote.
-type pace struct {
+// speed is what is known of how fast a remote is.
+type speed struct {
 	rate float64 // bytes a second; 0: not known
 	cuts int     // large files that were cut since the last that arrived
 }
 
 // learn takes in what a run sent in d.
-func (p *pace) learn(wire int64, d time.Duration) {
+func (p *speed) learn(wire int64, d time.Duration) {
 	if wire < rateLeast || d <= 0 {
 		return
 	}
@@ -60,7 +60,7 @@ func (p *pace) learn(wire int64, d time.Duration) {
 }
 
 // in is how many bytes go in d, most if that is not known or more.
-func (p *pace) in(d time.Duration, most int64) int64 {
+func (p *speed) in(d time.Duration, most int64) int64 {
 	if p.rate == 0 {
 		return most
 	}
@@ -72,7 +72,7 @@ func (r *remote) bigSize() int64 {
 	if r.cfg.BigFile < 0 {
 		return 1<<63 - 1
 	}
-	return min(r.cfg.BigFile, max(bigLeast, r.pace.in(bigTime, bigFile)))
+	return min(r.cfg.BigFile, max(bigLeast, r.speed.in(bigTime, bigFile)))
 }
 
 // bulks are the flights with large files.
@@ -141,11 +141,11 @@ func wideItems(b *bucket) []Item {
 // trim keeps of a bucket what one run should carry, the oldest first, and puts
 // the rest back.
 func (r *remote) trim(b *bucket, now int64) (trimmed bool) {
-	limit, free := max(r.pace.in(plainTime, 4*bigFile), bigLeast), int64(tiny)
+	limit, free := max(r.speed.in(plainTime, 4*bigFile), bigLeast), int64(tiny)
 	switch b.purpose {
 	case plain:
 	case bulky:
-		limit, free = r.pace.in(bulkyTime, 16*bigFile), -1
+		limit, free = r.speed.in(bulkyTime, 16*bigFile), -1
 	default:
 		return false
 	}
@@ -265,13 +265,13 @@ func (r *remote) yield(f *flight, now int64) bool {
 	if !r.conf.Resumes {
 		return false
 	}
-	at := f.begun + yieldAfter<<min(r.pace.cuts, yieldMost)
+	at := f.begun + yieldAfter<<min(r.speed.cuts, yieldMost)
 	if now < at {
 		r.look(at)
 		return false
 	}
 	r.log.Debug("large file waits for other work", "path", f.batch.Items[0].Path)
-	r.pace.cuts++
+	r.speed.cuts++
 	f.cut = true
 	f.cancel()
 	return true

@@ -34,6 +34,9 @@ func (r *remote) launchFull(ctx context.Context, now int64) {
 func (r *remote) launch(ctx context.Context, f *flight, now int64) {
 	r.nextID++
 	f.batch.ID, f.begun = r.nextID, now
+	if !f.big {
+		r.pace.began(now)
+	}
 	r.wall() // a clock that is set back during the flight was seen before
 	f.batch.MaxDelete = -1
 	switch {

@@ -113,9 +113,9 @@ func (r *remote) count(f *flight, res Result) {
 	r.counts.Deleted += res.Stats.Deleted
 	f.made = res.Stats.Created
 	r.counts.WireBytes += res.Stats.Wire
-	r.pace.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
+	r.speed.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
 	if f.big && (res.Class == OK || res.Class == Partial) {
-		r.pace.cuts = 0
+		r.speed.cuts = 0
 	}
 }
 

@@ -64,6 +64,7 @@ type remote struct {
 	wakeAt   int64  // when to look again; 0: not by time
 	closing  bool
 
+	pace      pace
 	deletions deletions
 	known     int64 // files the remote is known to hold
 	confirmed int64 // when an operator let the waiting deletions pass; 0: none
@@ -84,7 +85,7 @@ type remote struct {
 	began     bool   // a full run has succeeded
 
 	progress    progressBox
-	pace        pace
+	speed       speed
 	badge       badge
 	counts      Counts
 	lastSuccess time.Time
@@ -166,6 +167,9 @@ func (r *remote) readInbox() {
 	}
 	for _, n := range changes {
 		r.haltNews = r.haltNews || len(n.change.Entries) > 0
+		if len(n.change.Entries) > 0 {
+			r.pace.heard(len(n.change.Entries), now)
+		}
 		for _, e := range n.change.Entries {
 			e.Seq = n.seq
 			r.add(e, now)
@@ -197,7 +201,7 @@ func (r *remote) add(e coalesce.Entry, now int64) {
 	}
 	if e.Has(coalesce.Gone) {
 		r.deletions.note(e, now)
-		r.look(r.deletions.dueAt(r.cfg))
+		r.look(r.deletions.dueAt(r.cfg, r.known))
 	} else {
 		r.stir = true
 	}

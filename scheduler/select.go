@@ -9,10 +9,6 @@ import (
 )
 
 const (
-	// pairAfter is how old a flight must be before a second one may join it:
-	// younger ones end soon, and what waits grows into one batch instead of
-	// many.
-	pairAfter = int64(50 * time.Millisecond)
 	// patience is how long a directory may be kept waiting by flights below it
 	// before no further ones are started there.
 	patience = int64(time.Second)
@@ -40,7 +36,7 @@ func (r *remote) startFlights(ctx context.Context) {
 	if r.troubles.next != 0 {
 		r.look(r.troubles.next)
 	}
-	due := r.deletions.dueAt(r.cfg)
+	due := r.deletions.dueAt(r.cfg, r.known)
 	r.stir = r.stir || due != 0 && due <= now
 	if r.full != nil {
 		if now < r.full.due {
@@ -59,8 +55,8 @@ func (r *remote) startFlights(ctx context.Context) {
 		if room, _ := r.room(); room <= 0 {
 			break
 		}
-		if f := r.newest(); f != nil && now < f.begun+pairAfter {
-			r.look(f.begun + pairAfter)
+		if at, held := r.held(now); held {
+			r.look(at)
 			break
 		}
 		f := r.nextFlight(now)
@@ -69,7 +65,7 @@ func (r *remote) startFlights(ctx context.Context) {
 		}
 		r.launch(ctx, f, now)
 	}
-	if due := r.deletions.dueAt(r.cfg); due > now {
+	if due := r.deletions.dueAt(r.cfg, r.known); due > now {
 		r.look(due)
 	}
 }
@@ -203,7 +199,7 @@ func (s starved) meets(e coalesce.Entry) bool {
 
 // settled reports whether the waiting removals may go.
 func (r *remote) settled(now int64) bool {
-	return len(r.barriers) > 0 || r.deletions.dueAt(r.cfg) <= now
+	return len(r.barriers) > 0 || r.deletions.dueAt(r.cfg, r.known) <= now
 }
 
 // moving are the old paths of moves that are not at the remote yet: what moved

@@ -144,7 +144,9 @@ func (t *troubles) clear() { *t = newTroubles() }
 // deletions are the removals that wait to settle.
 type deletions struct {
 	first, last int64 // when the oldest and the newest of them came
+	gap         int64 // the longest time between two of them
 	sum         int64
+	uncounted   bool           // one took an unknown number of others along
 	recent      []recentDelete // what was sent lately, for the guard
 }
 
@@ -157,20 +159,44 @@ const (
 	// the settling time is longer: somebody is deleting a tree.
 	massWait   = 1000
 	massFactor = 30
+	// fewDeletes, and one in fewShare of what the remote holds, are so few
+	// removals that they are not the beginning of an emptied tree: fewQuiet is
+	// enough for them. More settle for gapFactor times the longest pause that
+	// they have made, but no less than manyQuiet; DeleteQuiet is the most.
+	fewDeletes = 16
+	fewShare   = 8
+	fewQuiet   = int64(20 * time.Millisecond)
+	manyQuiet  = int64(60 * time.Millisecond)
+	gapFactor  = 10
 	// guardWindow is how far back the mass-delete guard adds up.
 	guardWindow = int64(time.Minute)
 )
 
 func (d *deletions) note(e coalesce.Entry, now int64) {
 	if d.sum == 0 {
-		d.first = now
+		d.first, d.last, d.gap, d.uncounted = now, now, 0, false
 	}
-	d.last = now
+	d.uncounted = d.uncounted || e.Has(coalesce.Uncounted)
+	d.gap, d.last = max(d.gap, now-d.last), now
 	d.sum += int64(max(e.Deletes, 1))
 }
 
+// quiet is how long no further removal must come, of which known is how many
+// entries the remote has.
+func (d *deletions) quiet(c Config, known int64) int64 {
+	most := max(0, int64(c.DeleteQuiet))
+	switch {
+	case d.uncounted:
+		return most
+	case d.sum <= min(fewDeletes, known/fewShare):
+		return min(fewQuiet, most)
+	default:
+		return min(max(gapFactor*d.gap, manyQuiet), most)
+	}
+}
+
 // dueAt is when the waiting removals may go; 0 when none wait.
-func (d *deletions) dueAt(c Config) int64 {
+func (d *deletions) dueAt(c Config, known int64) int64 {
 	if d.sum == 0 {
 		return 0
 	}
@@ -178,7 +204,7 @@ func (d *deletions) dueAt(c Config) int64 {
 	if d.sum > massWait {
 		limit *= massFactor
 	}
-	return min(d.last+max(0, int64(c.DeleteQuiet)), d.first+limit)
+	return min(d.last+d.quiet(c, known), d.first+limit)
 }
 
 // sent notes that n removals were sent.

@@ -34,6 +34,9 @@ const (
 	closeGrace = time.Second
 	// slotGrace is how long a daemon takes to see that a connection is free.
 	slotGrace = 50 * time.Millisecond
+	// startDelay is how long a new one leaves the processors to the batch that
+	// took the last.
+	startDelay = 20 * time.Millisecond
 	// roomTries is how often a run asks for a connection before the remote has
 	// failed.
 	roomTries = 3
@@ -59,7 +62,8 @@ type standbys struct {
 	life    time.Duration
 	aged    int // how many have grown old since life was learned
 	pause   time.Duration
-	nextTry time.Time
+	nextTry time.Time // none is started before
+	started time.Time // when a batch took the last one; zero when it has ended
 }
 
 func newStandbys(r *Rsync) *standbys {
@@ -167,7 +171,7 @@ func (s *standbys) tend() time.Duration {
 		}
 		return one.limit > s.limit || !slices.Equal(one.args, args)
 	})
-	if wait := s.nextTry.Sub(now); wait > 0 {
+	if wait := max(s.nextTry.Sub(now), s.started.Add(startDelay).Sub(now)); wait > 0 {
 		return min(wait, lookEvery)
 	}
 	for len(s.idle) < min(s.room, s.cfg.Standbys) {
@@ -277,6 +281,7 @@ func (s *standbys) take(b scheduler.Batch) *standby {
 	}
 	one := s.idle[i]
 	s.idle = slices.Delete(s.idle, i, i+1)
+	s.started = time.Now()
 	return one
 }
 
@@ -286,6 +291,7 @@ func (s *standbys) used(one *standby, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	defer s.signal()
+	s.started = time.Time{}
 	if ok {
 		s.pause = 0
 		return

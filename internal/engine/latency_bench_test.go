@@ -35,6 +35,9 @@ func newFan(b *testing.B, n int) (e *running, src string, dsts []string) {
 		dsts = append(dsts, dst)
 	}
 	mkdir(b, filepath.Join(m.src, "d"))
+	for i := range 200 {
+		write(b, filepath.Join(m.src, "d", fmt.Sprint(i)), "x")
+	}
 	e = m.start(b)
 	e.flush(b)
 	return e, m.src, dsts

@@ -14,6 +14,10 @@ import (
 	"github.com/fansync/fansync/watcher"
 )
 
+// window is how long the first of several events waits for the others. What
+// goes on for longer the scheduler leaves to grow.
+const window = 2 * time.Millisecond
+
 // session watches the root until ctx ends or the root goes away. The error
 // says why it could not be watched.
 func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) error {
@@ -55,7 +59,7 @@ func (r *root) session(ctx context.Context, changes chan<- coalesce.Change) erro
 		watchErr = w.Run(ctx)
 	})
 	flushed := make(chan coalesce.Change)
-	wg.Go(func() { coalesce.Run(coalesce.Config{}, w.Events(), flushed, watcher.Now) })
+	wg.Go(func() { coalesce.Run(coalesce.Config{Window: window}, w.Events(), flushed, watcher.Now) })
 	expanded := make(chan coalesce.Change)
 	wg.Go(func() { index.Run(ctx, flushed, expanded) })
 	wg.Go(func() { r.pass(expanded, changes) })

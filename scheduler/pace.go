@@ -1,0 +1,73 @@
+package scheduler
+
+import "time"
+
+const (
+	// pairAfter is how old a flight must be before a second one may join it, if
+	// the Sender has to start up for it: younger ones end soon, and what waits
+	// grows into one batch instead of many.
+	pairAfter = int64(50 * time.Millisecond)
+	// busyRate and busyMark tell a burst from a trickle: news of busyMark paths,
+	// after those of a steady busyRate a second were taken away.
+	busyRate = 400
+	busyMark = 16
+	// atRest is how long no news makes an end of a burst.
+	atRest = int64(10 * time.Millisecond)
+	// gapMin and gapMax bound the time from one flight to the next in a burst.
+	// It doubles from flight to flight, so that a long burst takes few of them.
+	gapMin = pairAfter
+	gapMax = int64(400 * time.Millisecond)
+)
+
+// pace says when the next flight may begin. At rest that is at once; in a burst
+// the batch is left to grow, for a bounded time. The zero value is at rest.
+type pace struct {
+	level int64 // paths of late, times busyRate's interval, ns
+	last  int64 // when the last news came
+	begun int64 // when the last flight began
+	gap   int64 // how long after begun the next one of this burst may begin
+}
+
+// heard notes news of n paths.
+func (p *pace) heard(n int, now int64) {
+	p.level = min(max(0, p.level-(now-p.last))+int64(n)*(1e9/busyRate), 4*busyMark*(1e9/busyRate))
+	p.last = now
+}
+
+// busy reports whether a burst is under way.
+func (p *pace) busy(now int64) bool {
+	return now-p.last < atRest && p.level-(now-p.last) > busyMark*(1e9/busyRate)
+}
+
+// next is when the next flight may begin, at the latest; more news may make it
+// later.
+func (p *pace) next(now int64) int64 {
+	if !p.busy(now) {
+		return now
+	}
+	return max(now, min(p.last+atRest, p.begun+p.gap))
+}
+
+// began notes a flight.
+func (p *pace) began(now int64) {
+	if p.busy(now) {
+		p.gap = min(max(2*p.gap, gapMin), gapMax)
+	} else {
+		p.gap = gapMin
+	}
+	p.begun = now
+}
+
+// held reports when the next flight may begin, if it may not now.
+func (r *remote) held(now int64) (until int64, held bool) {
+	if len(r.barriers) == 0 {
+		if at := r.pace.next(now); at > now {
+			return at, true
+		}
+	}
+	if f := r.newest(); f != nil && r.conf.Ready() == 0 {
+		at := f.begun + pairAfter
+		return at, at > now
+	}
+	return now, false
+}

@@ -1,0 +1,95 @@
+package scheduler
+
+import (
+	"testing"
+	"time"
+
+	"github.com/fansync/fansync/coalesce"
+)
+
+// A lone change goes at once, and so does the next one.
+func TestPaceAtRest(t *testing.T) {
+	inBubble(t, 1, nil, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		for _, name := range []string{"a", "b", "c", "d"} {
+			b.write(name)
+			begin := time.Now()
+			b.send(changed(name))
+			b.expect(0, "flat ["+name+"]").ok()
+			if took := time.Since(begin); took != 0 {
+				t.Errorf("%s was sent after %v", name, took)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
+// In a burst batches grow, for longer and longer, but not without bound; and
+// its end is noticed.
+func TestPaceInABurst(t *testing.T) {
+	inBubble(t, 1, nil, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		var paths []string
+		for i := range 50 {
+			paths = append(paths, string(rune('A'+i)))
+		}
+		b.write(paths...)
+		entries := func() (all []coalesce.Entry) {
+			for _, p := range paths {
+				all = append(all, changed(p))
+			}
+			return all
+		}
+		begin := time.Now()
+		var at []time.Duration
+		for time.Since(begin) < 2*time.Second {
+			b.send(entries()...)
+			select {
+			case c := <-b.senders[0].calls:
+				at = append(at, time.Since(begin))
+				c.ok()
+			default:
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		for i := range at {
+			if i > 0 && at[i]-at[i-1] > time.Duration(gapMax)+10*time.Millisecond {
+				t.Errorf("flights at %v", at)
+			}
+		}
+		if len(at) < 5 || len(at) > 9 {
+			t.Errorf("%d flights in two seconds of news: at %v", len(at), at)
+		}
+		begin = time.Now()
+		b.next(0).ok()
+		if took := time.Since(begin); took > time.Duration(atRest) {
+			t.Errorf("the last was sent %v after the end", took)
+		}
+	})
+}
+
+// A second flight joins a young one only if the Sender is ready for it.
+func TestPaceOfPairs(t *testing.T) {
+	for _, ready := range []int{0, 1} {
+		inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() int { return ready } }, func(b *bench) {
+			b.live()
+			time.Sleep(time.Minute)
+			b.write("a", "b")
+			b.send(changed("a"))
+			first := b.expect(0, "flat [a]")
+			begin := time.Now()
+			b.send(changed("b"))
+			b.expect(0, "flat [b]").ok()
+			want := time.Duration(pairAfter)
+			if ready > 0 {
+				want = 0
+			}
+			if took := time.Since(begin); took != want {
+				t.Errorf("with %d ready the second was sent after %v", ready, took)
+			}
+			first.ok()
+		})
+	}
+}
