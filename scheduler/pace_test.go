@@ -11,7 +11,7 @@ import (
 func TestPaceAtRest(t *testing.T) {
 	inBubble(t, 1, nil, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		for _, name := range []string{"a", "b", "c", "d"} {
 			b.write(name)
 			begin := time.Now()
@@ -20,7 +20,7 @@ func TestPaceAtRest(t *testing.T) {
 			if took := time.Since(begin); took != 0 {
 				t.Errorf("%s was sent after %v", name, took)
 			}
-			time.Sleep(10 * time.Millisecond)
+			pass(10 * time.Millisecond)
 		}
 	})
 }
@@ -30,7 +30,7 @@ func TestPaceAtRest(t *testing.T) {
 func TestPaceInABurst(t *testing.T) {
 	inBubble(t, 1, nil, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		var paths []string
 		for i := range 50 {
 			paths = append(paths, string(rune('A'+i)))
@@ -52,7 +52,7 @@ func TestPaceInABurst(t *testing.T) {
 				c.ok()
 			default:
 			}
-			time.Sleep(2 * time.Millisecond)
+			pass(2 * time.Millisecond)
 		}
 		for i := range at {
 			if i > 0 && at[i]-at[i-1] > time.Duration(gapMax)+10*time.Millisecond {
@@ -75,7 +75,7 @@ func TestPaceOfPairs(t *testing.T) {
 	for _, ready := range []int{0, 1} {
 		inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() int { return ready } }, func(b *bench) {
 			b.live()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			b.write("a", "b")
 			b.send(changed("a"))
 			first := b.expect(0, "flat [a]")

@@ -11,7 +11,10 @@ import (
 // changes as they come: only then it keeps standbys.
 func (r *root) keepsReady(next func(string, scheduler.State, string)) func(string, scheduler.State, string) {
 	return func(remote string, s scheduler.State, reason string) {
-		r.senders[remote].Live(s == scheduler.Live)
+		// Plugins alone have no sender of ours.
+		if one := r.senders[remote]; one != nil {
+			one.Live(s == scheduler.Live)
+		}
 		if next != nil {
 			next(remote, s, reason)
 		}
