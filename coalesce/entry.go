@@ -51,6 +51,10 @@ const (
 	// name or under names that this entry stands for. Content also stands for
 	// names that came with what they hold.
 	Wrote
+	// Jumbled: below the path things arrived by renames, or news of it was lost
+	// or came twice. What a remote has under From may differ from what is here
+	// without a difference in size or mtime.
+	Jumbled
 )
 
 // Entry is one dirty path. It is a value; its strings are immutable.
@@ -78,7 +82,7 @@ func (e Entry) Has(f Flags) bool { return e.Flags&f == f }
 // Any reports whether any bit of f stands.
 func (e Entry) Any(f Flags) bool { return e.Flags&f != 0 }
 
-var flagNames = []string{"content", "attr", "name", "dir", "subtree", "children", "moved", "born", "ghost", "uncounted", "racy", "exact", "gone", "wrote"}
+var flagNames = []string{"content", "attr", "name", "dir", "subtree", "children", "moved", "born", "ghost", "uncounted", "racy", "exact", "gone", "wrote", "jumbled"}
 
 // String lists the bits, joined by "|", in the order of their declaration.
 func (f Flags) String() string {

@@ -23,6 +23,8 @@ func named(e Entry) bool { return e.Any(Name | Gone | Ghost) }
 //   - A name that went away, or was a file's, and came back as a directory is
 //     Subtree and Moved: a remote's old children must go, and the history of
 //     what is there now is unknown, so sizes and times prove nothing.
+//   - Two wide looks at one path are Jumbled: only the first may tell of what
+//     From held.
 //   - From is that of the newest arrival; a mere removal and news that is not
 //     of the name keep the old one.
 func merge(x, e Entry) Entry {
@@ -48,6 +50,9 @@ func merge(x, e Entry) Entry {
 	if named(e) && !gone(e) && e.Has(Dir) && (gone(x) || named(x) && !x.Has(Dir)) {
 		r.Flags |= Subtree | Moved
 	}
+	if x.Any(Subtree|Children) && e.Any(Subtree|Children) {
+		r.Flags |= Jumbled
+	}
 	if e.From != "" || named(e) && (!gone(e) || e.Any(Content|Subtree)) {
 		r.From = e.From
 	}
@@ -66,10 +71,14 @@ func unborn(e Entry) Entry {
 // fold lets a stand for b, which lies below it. a keeps its own flags, and
 // learns of b what the look at the whole needs: what may be deleted, that size
 // and mtime cannot be trusted, and that files in it were changed: such a file
-// may have another name elsewhere.
+// may have another name elsewhere; and that it is Jumbled, if more came there, or
+// is unknown, than one file.
 func fold(a, b Entry) Entry {
 	r := account(a, b)
-	r.Flags = a.Flags | b.Flags&(Uncounted|Moved|Racy|Content|Attr|Wrote)
+	r.Flags = a.Flags | b.Flags&(Uncounted|Moved|Racy|Content|Attr|Wrote|Jumbled)
+	if b.Any(Moved | Subtree | Children) {
+		r.Flags |= Jumbled
+	}
 	return r
 }
 

@@ -21,6 +21,7 @@ func (h *history) view() Entry {
 	isGone, isDir, isNamed := r.Any(Gone|Ghost), r.Has(Dir), r.Any(Name|Gone|Ghost)
 	deletes := uint64(r.Deletes)
 	for _, e := range h.own[1:] {
+		r.Flags |= flagIf(r.Any(Subtree|Children) && e.Any(Subtree|Children), Jumbled)
 		r.Flags |= e.Flags
 		if e.Any(Name | Gone | Ghost) {
 			other := isGone || isNamed && !isDir
@@ -42,7 +43,8 @@ func (h *history) view() Entry {
 		r.Flags |= flagIf(born, Born) | flagIf(born && isGone, Ghost) | flagIf(isGone, Gone) | flagIf(isDir, Dir)
 	}
 	for _, e := range h.below {
-		r.Flags |= e.Flags & (Uncounted | Moved | Racy | Content | Attr | Wrote)
+		r.Flags |= e.Flags & (Uncounted | Moved | Racy | Content | Attr | Wrote | Jumbled)
+		r.Flags |= flagIf(e.Any(Moved|Subtree|Children), Jumbled)
 	}
 	for _, e := range slices.Concat(h.own[1:], h.below) {
 		r.Since, r.Last = min(r.Since, e.Since), max(r.Last, e.Last)
