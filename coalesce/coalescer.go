@@ -121,7 +121,11 @@ func (c *Coalescer) Flush(now int64, force bool) Change {
 func (c *Coalescer) change(ev watcher.Event, t int64) {
 	e := newEntry(ev, t)
 	if e.From != "" {
-		e.From = c.origin(e)
+		from := c.origin(e)
+		if from != "" && from != e.From {
+			e.Flags |= Jumbled // what happened to it under the name between is lost
+		}
+		e.From = from
 	}
 	held, isHeld := c.holds.set.Get(e.Path)
 	known, isReady := c.ready.Get(e.Path)

@@ -13,21 +13,45 @@ const (
 	Flat Form = iota
 	// Racy: as Flat, but size and mtime are not trusted (--ignore-times).
 	Racy
+	// Fuzzy: as Racy, of files whose old names still stand beside them at the
+	// remote, under which their data is looked for (--fuzzy).
+	Fuzzy
 	// Deep: the listed directories with everything below, deletions included.
 	Deep
 	// DeepRacy: as Deep, but size and mtime are not trusted.
 	DeepRacy
+	// Move: as Deep, of a directory that the remote may have under its old name:
+	// what is not there yet is taken from there (--link-dest), and what is there
+	// is compared as in DeepRacy.
+	Move
+	// MoveRacy: as Move, but size and mtime under the old name are not trusted
+	// either: what lies there is only what differences are told from.
+	MoveRacy
 	// Full: the whole root, deletions included; the list is empty.
 	Full
 )
 
-var formNames = [...]string{"flat", "racy", "deep", "deep-racy", "full"}
+var formNames = [...]string{"flat", "racy", "fuzzy", "deep", "deep-racy", "move", "move-racy", "full"}
 
 // String is the form's name as it stands in logs and status.
 func (f Form) String() string { return formNames[f] }
 
 // Deep reports whether the form descends into directories.
 func (f Form) Deep() bool { return f >= Deep }
+
+// Racy reports whether the form does not trust size and mtime everywhere.
+func (f Form) Racy() bool { return f != Flat && f != Deep && f != Full }
+
+// Plain is the form that makes the remote equal without its older names.
+func (f Form) Plain() Form {
+	switch f {
+	case Fuzzy:
+		return Racy
+	case Move, MoveRacy:
+		return DeepRacy
+	}
+	return f
+}
 
 // Item is one line of a batch's list.
 type Item struct {
@@ -50,6 +74,9 @@ type Batch struct {
 	// Items are sorted by path, without duplicates. With Deep forms every
 	// item is a directory or file to be taken with all it holds.
 	Items []Item
+	// From and To are directories, of the Move forms: what Items name below To
+	// is looked for under the same names below From. An Item may be To itself.
+	From, To string
 	// MaxDelete is the most files the run may delete; negative: no limit.
 	// 0 makes it count what it would delete and delete nothing.
 	MaxDelete int
@@ -122,14 +149,16 @@ type Result struct {
 type Stats struct {
 	// Files is the number of entries (all types) in the file list.
 	Files int64
+	// Others is how many of them are neither regular files nor directories.
+	Others int64
 	// Transferred is the number of regular files whose data was sent.
 	Transferred int64
 	// Created and Deleted are the numbers of entries made and deleted at the
 	// remote.
 	Created, Deleted int64
 	// Bytes is the total size of the listed files; Wire is what was written
-	// to the remote, bytes.
-	Bytes, Wire int64
+	// to the remote, and Literal what of that was file data, bytes.
+	Bytes, Wire, Literal int64
 }
 
 // Progress is a moment of a running Full batch.

@@ -31,17 +31,25 @@ const (
 type placed struct {
 	entry coalesce.Entry
 	item  Item
+	form  Form // without regard to older names
 	// deletes says that what the remote has at or below it may have to go.
 	deletes bool
 	size    int64 // of the file at the source, bytes
 }
 
+// kind sets batches apart; from and to are those of a Move form.
+type kind struct {
+	form     Form
+	purpose  purpose
+	from, to string
+}
+
 // bucket collects what goes into one batch.
 type bucket struct {
-	form    Form
-	purpose purpose
+	kind
 	items   map[string]Item
 	placed  []placed
+	weight  int64 // of what moves, see MoveMin
 	since   int64
 	deletes int64
 	born    int64
@@ -110,8 +118,10 @@ func (b *bucket) implies(dir string) bool {
 
 // sorting is what build makes of the entries it is given.
 type sorting struct {
-	buckets map[Form]map[purpose]*bucket
+	buckets map[kind]*bucket
 	settled bool // the removals that were waiting may go
+	crowds  crowds
+	moves   int // directories to be moved
 	// deepRacy is the last directory to go with everything below, if anyRacy.
 	deepRacy string
 	anyRacy  bool
@@ -120,26 +130,24 @@ type sorting struct {
 	bigSize  int64            // the size from which a file is large
 }
 
-func (s *sorting) bucket(form Form, p purpose) *bucket {
-	if s.buckets[form] == nil {
-		s.buckets[form] = map[purpose]*bucket{}
-	}
-	b := s.buckets[form][p]
+func (s *sorting) bucket(k kind) *bucket {
+	b := s.buckets[k]
 	if b == nil {
-		b = &bucket{form: form, purpose: p, items: map[string]Item{}}
-		s.buckets[form][p] = b
+		b = newBucket(k)
+		s.buckets[k] = b
 	}
 	return b
 }
 
+func newBucket(k kind) *bucket { return &bucket{kind: k, items: map[string]Item{}} }
+
 // first is the bucket that goes now.
 func (s *sorting) first() *bucket {
 	var first *bucket
-	for _, byPurpose := range s.buckets {
-		for _, b := range byPurpose {
-			if first == nil || cmp.Or(cmp.Compare(b.purpose.rank(), first.purpose.rank()), cmp.Compare(b.since, first.since), cmp.Compare(b.form, first.form), cmp.Compare(b.purpose, first.purpose)) < 0 {
-				first = b
-			}
+	for _, b := range s.buckets {
+		if first == nil || cmp.Or(cmp.Compare(b.purpose.rank(), first.purpose.rank()), cmp.Compare(b.since, first.since),
+			cmp.Compare(b.form, first.form), cmp.Compare(b.purpose, first.purpose), cmp.Compare(b.to, first.to), cmp.Compare(b.from, first.from)) < 0 {
+			first = b
 		}
 	}
 	return first
@@ -157,7 +165,7 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 	}
 	look := newLooker(root)
 	defer r.closeLooker(look)
-	s := &sorting{buckets: map[Form]map[purpose]*bucket{}, settled: r.settled(now), bigSize: r.bigSize()}
+	s := &sorting{buckets: map[kind]*bucket{}, settled: r.settled(now), bigSize: r.bigSize(), crowds: crowds{}}
 	for _, e := range entries {
 		at, err := look.look(e.Path)
 		if err != nil {
@@ -166,14 +174,13 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		}
 		r.sort(s, e, at, look, now)
 	}
+	s.dropLight(r.cfg.MoveMin)
 	large := r.holdLarge(s, now)
 	first := s.first()
-	for _, byPurpose := range s.buckets {
-		for b := range maps.Values(byPurpose) {
-			if b != first {
-				r.putBack(b.entries(), now)
-				large = large || b.purpose == bulky
-			}
+	for _, b := range s.buckets {
+		if b != first {
+			r.putBack(b.entries(), now)
+			large = large || b.purpose == bulky
 		}
 	}
 	large = first != nil && r.trim(first, now) && first.purpose == bulky || large
@@ -190,9 +197,12 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		first = r.deepen(first, look, now)
 	}
 	f := &flight{
-		batch:   Batch{Form: first.form, Items: listOf(first), MaxDelete: -1, Keep: first.purpose == bulky, Settled: r.settledAfter(large)},
+		batch: Batch{
+			Form: first.form, Items: listOf(first), From: first.from, To: first.to, MaxDelete: -1,
+			Keep: first.purpose == bulky, Settled: r.settledAfter(large),
+		},
 		entries: first.entries(), preview: first.purpose == counting, cleared: first.purpose == clearing,
-		deletes: first.deletes, born: first.born, deleters: first.deleters(),
+		deletes: first.deletes, born: first.born, deleters: first.deleters(), bases: basesOf(first),
 		big: first.purpose == bulky, bigSize: s.bigSize, search: search,
 	}
 	if f.deletes > 0 || f.wide() || f.cleared {
@@ -244,23 +254,38 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, look *looker, now 
 	case e.Deletes == 0 && at.path == e.Path:
 		b = clearing
 	}
-	form := formOf(e, at)
-	if at.path == e.Path && r.bulks() > 0 && r.blocked(e.Path) && (!at.dir() || it.Children || form.Deep()) {
+	k := kind{form: formOf(e, at), purpose: b}
+	if at.path == e.Path && r.bulks() > 0 && r.blocked(e.Path) && (!at.dir() || it.Children || k.form.Deep()) {
 		r.insert(e, now) // it is not the light thing that was picked
 		s.waits = true
 		return
 	}
-	p := placed{e, it, it.Missing || it.Children || form.Deep(), at.size}
-	switch {
-	case s.anyRacy && !at.missing && !e.Has(coalesce.Exact) && coalesce.Under(at.path, s.deepRacy):
-		form = DeepRacy // it would go twice
-	case form == DeepRacy && at.dir():
+	p := placed{entry: e, item: it, form: k.form}
+	if at.regular() {
+		p.size = at.size
+	}
+	if s.anyRacy && !at.missing && !e.Has(coalesce.Exact) && coalesce.Under(at.path, s.deepRacy) {
+		k.form = DeepRacy // it would go twice
+	} else if move, ok := r.movedFrom(s, e, at, look); !ok {
+		r.insert(e, now)
+		return
+	} else if move.form != Flat {
+		p.deletes = k.form.Deep()
+		s.bucket(move).add(p)
+		return
+	} else if k.form == DeepRacy && at.dir() {
 		s.deepRacy, s.anyRacy = at.path, true
 	}
-	if b == plain && !form.Deep() && at.regular() && at.size >= s.bigSize {
-		b = bulky
+	p.deletes = it.Missing || it.Children || k.form.Deep()
+	s.bucket(s.sized(k, p)).add(p)
+}
+
+// sized is k, or the kind for large files if p is one.
+func (s *sorting) sized(k kind, p placed) kind {
+	if k.purpose == plain && !k.form.Deep() && !p.item.Missing && p.size >= s.bigSize {
+		k.purpose = bulky
 	}
-	s.bucket(form, b).add(p)
+	return k
 }
 
 // layGhosts lets go of what never was at the remote and is no more. Only the
@@ -290,7 +315,7 @@ func (r *remote) layGhosts(s *sorting, first *bucket, look *looker, now int64) *
 			continue
 		}
 		if first == nil {
-			first = &bucket{form: Flat, purpose: plain, items: map[string]Item{}}
+			first = newBucket(kind{form: Flat, purpose: plain})
 		}
 		first.add(placed{entry: e, item: Item{Path: dir, Children: dir == ""}})
 	}

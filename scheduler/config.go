@@ -35,6 +35,11 @@ type Config struct {
 	// DeleteMax bounds DeleteQuiet while at most 1,000 deletions wait; beyond
 	// that the bound is 30 times as long. Zero means 2s.
 	DeleteMax time.Duration
+	// MoveMin is how heavy a renamed directory must be, in bytes, for its data to
+	// be looked for under the old name; each entry weighs 1 KiB besides its
+	// bytes. A renamed file must have a sixteenth of that. Zero means 1 MiB;
+	// negative means never.
+	MoveMin int64
 	// BackoffMin and BackoffMax bound the time between tries of a remote that
 	// fails. Zero means 500ms and 60s.
 	BackoffMin, BackoffMax time.Duration
@@ -129,6 +134,7 @@ func (c Config) withDefaults() Config {
 	defaultTo(&c.Grace, 10*time.Second)
 	defaultTo(&c.DeleteQuiet, 200*time.Millisecond)
 	defaultTo(&c.DeleteMax, 2*time.Second)
+	defaultTo(&c.MoveMin, 1<<20)
 	defaultTo(&c.BackoffMin, 500*time.Millisecond)
 	defaultTo(&c.BackoffMax, time.Minute)
 	if c.Events.Started == nil {

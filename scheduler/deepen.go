@@ -148,8 +148,7 @@ func (t *trees) parts(dir string) bool {
 // split divides the bucket into what lies at or below the directories that were
 // found, and the rest.
 func (t *trees) split() (deep, rest *bucket) {
-	deep = &bucket{form: Deep, purpose: plain, items: map[string]Item{}}
-	rest = &bucket{form: t.from.form, purpose: t.from.purpose, items: map[string]Item{}}
+	deep, rest = newBucket(kind{form: Deep, purpose: plain}), newBucket(t.from.kind)
 	for _, dir := range t.found {
 		deep.items[dir] = Item{Path: dir}
 	}

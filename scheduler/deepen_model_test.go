@@ -74,7 +74,7 @@ func TestDeepenAgainstModel(t *testing.T) {
 		}
 		slices.Sort(want)
 		f := r.nextFlight(1e12)
-		got := listOf(&bucket{form: f.batch.Form, items: map[string]Item{}})
+		got := listOf(newBucket(kind{form: f.batch.Form}))
 		for _, it := range f.batch.Items {
 			if f.batch.Form == Deep {
 				got = append(got, it)
@@ -98,7 +98,7 @@ func TestDeepenAgainstModel(t *testing.T) {
 func bucketOf(t *testing.T, root string, files []string) (*remote, *bucket, *looker) {
 	t.Helper()
 	cfg := Config{Now: clock, deepMin: small}.withDefaults()
-	b := &bucket{form: Flat, purpose: plain, items: map[string]Item{}}
+	b := newBucket(kind{form: Flat, purpose: plain})
 	for _, p := range files {
 		if err := errors.Join(os.MkdirAll(filepath.Join(root, filepath.Dir(p)), 0o755), os.WriteFile(filepath.Join(root, p), nil, 0o644)); err != nil {
 			t.Fatal(err)

@@ -22,16 +22,18 @@ type flight struct {
 	made    int64                     // entries that the run made at the remote, as rsync told
 	// deleters are the paths of the entries that may want deletions.
 	deleters map[string]bool
-	cancel   context.CancelFunc
-	big      bool     // its items are large files, or were
-	bigSize  int64    // the size from which a file is large, when it was built
-	search   []Item   // items below which large files are to be looked for
-	left     []string // what it leaves out for being large; of the sender until it ends
-	cut      bool     // ended early for what waits
-	heir     string   // the removal for which it was ended; "": none
-	begun    int64    // when it was built, as Config.Now gives it
-	end      int64    // when it ended; 0 while it is in the air
-	wall     int64    // when it ended, as Config.Wall gives it
+	// bases are the paths at the remote that the run takes data from, sorted.
+	bases   []string
+	cancel  context.CancelFunc
+	big     bool     // its items are large files, or were
+	bigSize int64    // the size from which a file is large, when it was built
+	search  []Item   // items below which large files are to be looked for
+	left    []string // what it leaves out for being large; of the sender until it ends
+	cut     bool     // ended early for what waits
+	heir    string   // the removal for which it was ended; "": none
+	begun   int64    // when it was built, as Config.Now gives it
+	end     int64    // when it ended; 0 while it is in the air
+	wall    int64    // when it ended, as Config.Wall gives it
 }
 
 // find is the index of the first item whose path is not below path.
@@ -78,20 +80,32 @@ func (f *flight) covers(path string) bool {
 }
 
 // conflicts reports whether sending path now could meet the flight: the same
-// path, an ancestor or a descendant. An ancestor counts because every run also
+// path, an ancestor or a descendant of what it sends or takes data from. An ancestor counts because every run also
 // sets the attributes of the directories above its paths.
 func (f *flight) conflicts(path string) bool {
-	if f.batch.Form == Full || path == "" || f.below(path) {
+	if f.batch.Form == Full || path == "" || f.below(path) || f.basesBelow(path) {
 		return true
 	}
 	for p := path; ; p = coalesce.Parent(p) {
-		if _, ok := f.item(p); ok {
+		if _, ok := f.item(p); ok || f.base(p) {
 			return true
 		}
 		if p == "" {
 			return false
 		}
 	}
+}
+
+// base reports whether the run takes data from path at the remote.
+func (f *flight) base(path string) bool {
+	_, ok := slices.BinarySearch(f.bases, path)
+	return ok
+}
+
+// basesBelow reports whether it takes some from below dir.
+func (f *flight) basesBelow(dir string) bool {
+	i, _ := slices.BinarySearch(f.bases, dir+"/")
+	return i < len(f.bases) && strings.HasPrefix(f.bases[i], dir+"/")
 }
 
 // wide reports whether the flight may send or delete paths that its list does

@@ -34,7 +34,7 @@ func TestFlightPredicatesAgainstModel(t *testing.T) {
 		if form == Full {
 			items = nil
 		}
-		f := &flight{batch: Batch{Form: form, Items: listOf(&bucket{form: form, items: items})}}
+		f := &flight{batch: Batch{Form: form, Items: listOf(&bucket{kind: kind{form: form}, items: items})}}
 		p := anyPath(5).Draw(t, "probe")
 		var covers, conflicts, below bool
 		for _, it := range f.batch.Items {

@@ -116,10 +116,10 @@ func (r *remote) holdLarge(s *sorting, now int64) bool {
 		return false
 	}
 	held := false
-	for _, byPurpose := range s.buckets {
-		if b := byPurpose[bulky]; b != nil {
+	for k, b := range s.buckets {
+		if k.purpose == bulky {
 			r.putBack(b.entries(), now)
-			delete(byPurpose, bulky)
+			delete(s.buckets, k)
 			held, s.waits = true, true
 		}
 	}
@@ -130,6 +130,9 @@ func (r *remote) holdLarge(s *sorting, now int64) bool {
 // entry names.
 func wideItems(b *bucket) []Item {
 	var items []Item
+	if b.form.Plain() != b.form {
+		return nil // it sends hardly any of their data
+	}
 	for _, p := range b.placed {
 		if !p.item.Missing && (b.form.Deep() || p.item.Children && p.entry.Has(coalesce.Children)) {
 			items = append(items, p.item)
@@ -149,11 +152,11 @@ func (r *remote) trim(b *bucket, now int64) (trimmed bool) {
 	default:
 		return false
 	}
-	if b.bytes <= limit || b.form.Deep() {
+	if b.bytes <= limit || b.form.Deep() || b.form.Plain() != b.form {
 		return false
 	}
 	slices.SortStableFunc(b.placed, func(x, y placed) int { return cmp.Compare(x.entry.Since, y.entry.Since) })
-	kept := &bucket{form: b.form, purpose: b.purpose, items: map[string]Item{}}
+	kept := newBucket(b.kind)
 	var over []coalesce.Entry
 	for i, p := range b.placed {
 		if i > 0 && p.size > free && kept.bytes+p.size > limit {

@@ -23,7 +23,7 @@ const maxLeft = 5000
 // changes go on. It is called by the sending goroutine before the run begins, so
 // what grows later has an event that comes after.
 func (f *flight) leave(ctx context.Context, cfg Config) {
-	if f.bigSize == 1<<63-1 || !f.wide() {
+	if f.bigSize == 1<<63-1 || !f.wide() || f.batch.Form.Plain() != f.batch.Form {
 		return
 	}
 	root, err := cfg.Source.OpenDir(false)

@@ -58,7 +58,7 @@ func (r *remote) settle(e ended) {
 		r.insert(coalesce.Entry{Path: dir, Flags: coalesce.Attr | coalesce.Dir, Since: now, Last: now}, now)
 	}
 	// What only the outcome needed is not kept for recentFor.
-	f.entries, f.after, f.deleters, f.search, f.left = nil, nil, nil, nil, nil
+	f.entries, f.after, f.deleters, f.bases, f.search, f.left = nil, nil, nil, nil, nil, nil
 	if len(r.suspects) == 0 {
 		r.troubles.sweep(func(path string) bool {
 			_, waits := r.dirty.Get(path)
@@ -235,7 +235,7 @@ func (r *remote) partial(f *flight, res Result, now int64) {
 		if f.batch.Form.Deep() {
 			e.Flags |= coalesce.Subtree
 		}
-		if f.batch.Form == Racy || f.batch.Form == DeepRacy {
+		if f.batch.Form.Racy() {
 			e.Flags |= coalesce.Racy
 		}
 		r.hold(e, pe, now)

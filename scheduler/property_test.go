@@ -42,6 +42,7 @@ type history struct {
 	hurry    time.Duration
 	large    bool // half of the files are large, and take long
 	crowds   bool // even small directories collapse, and now and then changes pile up
+	moves    bool // even small things that were renamed are taken from their old names
 }
 
 // TestConvergence: after a barrier every remote equals the source, whatever
@@ -49,6 +50,9 @@ type history struct {
 func TestConvergence(t *testing.T) {
 	for _, h := range []history{
 		{name: "smooth", hurry: 20 * time.Millisecond},
+		{name: "moves", moves: true, hurry: 20 * time.Millisecond},
+		{name: "slow moves", moves: true, hurry: 200 * time.Millisecond},
+		{name: "troubled moves", moves: true, trouble: 10, limits: few(12), hurry: 20 * time.Millisecond},
 		{name: "burst", hurry: time.Millisecond},
 		{name: "trouble", trouble: 15, hurry: 20 * time.Millisecond},
 		{name: "guard", limits: few(6), trouble: 3, hurry: 20 * time.Millisecond},
@@ -62,20 +66,29 @@ func TestConvergence(t *testing.T) {
 		{name: "suspended", suspend: true, trouble: 5, overflow: true, hurry: 20 * time.Millisecond},
 	} {
 		t.Run(h.name, func(t *testing.T) {
+			moves, linked := 0, 0
 			for n := int64(1); n <= int64(*seeds); n++ {
 				if *seed != 0 && n != *seed {
 					continue
 				}
-				synctest.Test(t, func(t *testing.T) { h.run(t, n) })
+				synctest.Test(t, func(t *testing.T) {
+					for _, sim := range h.run(t, n) {
+						moves, linked = moves+sim.moves, linked+sim.linked
+					}
+				})
 				if t.Failed() {
 					t.Fatalf("reproduce with -run 'TestConvergence/%s' -scheduler.seed %d", h.name, n)
 				}
 			}
+			if *seed == 0 && h.moves != (moves > 0 && linked > 0) {
+				t.Errorf("%d moves linked %d files", moves, linked)
+			}
+			t.Logf("%d moves, %d files linked", moves, linked)
 		})
 	}
 }
 
-func (h history) run(t *testing.T, n int64) {
+func (h history) run(t *testing.T, n int64) []*simulation {
 	w := newWorld(t, n)
 	w.lossy = h.overflow || h.maxDirty > 0
 	failing := h.trouble
@@ -97,6 +110,10 @@ func (h history) run(t *testing.T, n int64) {
 	cfg.BigFile = -1
 	if h.large {
 		cfg.BigFile, cfg.Remotes[0].Resumes = 31, true
+	}
+	cfg.MoveMin = -1
+	if h.moves {
+		cfg.MoveMin, w.restless = 1, true
 	}
 	if h.crowds {
 		cfg.crowdMin, cfg.deepMin = 2, 2
@@ -178,6 +195,7 @@ func (h history) run(t *testing.T, n int64) {
 	if st := s.Status(); len(st) > 0 {
 		t.Errorf("status after the end: %v", st)
 	}
+	return []*simulation{one, two}
 }
 
 // await waits for a barrier, and confirms deletions that the guard holds back.

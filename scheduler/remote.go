@@ -170,9 +170,10 @@ func (r *remote) readInbox() {
 		if len(n.change.Entries) > 0 {
 			r.pace.heard(len(n.change.Entries), now)
 		}
+		unsent := r.unsentMoves(n.change.Entries)
 		for _, e := range n.change.Entries {
 			e.Seq = n.seq
-			r.add(e, now)
+			r.add(unsent.rebase(e), now)
 		}
 		for _, rs := range n.change.Rescans {
 			r.rescan(rs, n.seq, now)
@@ -232,7 +233,7 @@ func (r *remote) rescan(rs coalesce.Rescan, seq uint64, now int64) {
 		r.owe(rs.Reason, now, seq, 0)
 		return
 	}
-	e := coalesce.Entry{Path: rs.Path, Flags: coalesce.Subtree | coalesce.Dir, Since: now, Last: now, Seq: seq}
+	e := coalesce.Entry{Path: rs.Path, Flags: coalesce.Subtree | coalesce.Dir | coalesce.Jumbled, Since: now, Last: now, Seq: seq}
 	r.mark(&e, now)
 	r.insert(e, now)
 }

@@ -128,7 +128,7 @@ func (r *remote) pick(now int64) []coalesce.Entry {
 		if len(picked) >= maxPick || size >= maxList {
 			return false
 		}
-		if e.Has(coalesce.Gone) && (!settled || moving[e.Path]) {
+		if e.Has(coalesce.Gone) && (!settled || moving.holds(e.Path)) {
 			return true
 		}
 		for _, f := range r.flights {
@@ -200,34 +200,4 @@ func (s starved) meets(e coalesce.Entry) bool {
 // settled reports whether the waiting removals may go.
 func (r *remote) settled(now int64) bool {
 	return len(r.barriers) > 0 || r.deletions.dueAt(r.cfg, r.known) <= now
-}
-
-// moving are the old paths of moves that are not at the remote yet: what moved
-// arrives at its new path before it goes from the old one.
-func (r *remote) moving(settled bool) map[string]bool {
-	if !settled {
-		return nil
-	}
-	var from map[string]bool
-	note := func(e coalesce.Entry) bool {
-		if e.From != "" && !e.Has(coalesce.Gone) {
-			if from == nil {
-				from = map[string]bool{}
-			}
-			from[e.From] = true
-		}
-		return true
-	}
-	r.dirty.Ascend(note)
-	for _, f := range r.flights {
-		for _, e := range f.entries {
-			note(e)
-		}
-	}
-	for _, group := range r.suspects {
-		for _, e := range group {
-			note(e)
-		}
-	}
-	return from
 }

@@ -42,6 +42,9 @@ type simulation struct {
 	tree map[string]node
 	air  map[uint64]*flight
 	runs int
+	// moves counts the runs of the Move forms, linked what they took from under
+	// an old name without a look at its content.
+	moves, linked int
 }
 
 func newSimulation(t testing.TB, root string, seed int64, trouble func() int) *simulation {
@@ -75,10 +78,21 @@ func (s *simulation) fly(b Batch) (land func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	mine := &flight{batch: b}
+	if b.Form == Move || b.Form == MoveRacy {
+		for _, it := range b.Items {
+			mine.bases = append(mine.bases, oldName(b, it.Path))
+		}
+		s.moves++
+	}
 	for _, other := range s.air {
 		for _, it := range b.Items {
 			if other.conflicts(it.Path) && !beside(other.batch, b, it.Path) && !beside(b, other.batch, it.Path) {
 				s.t.Errorf("%q of %v meets %v", it.Path, b, other.batch)
+			}
+		}
+		for _, path := range mine.bases {
+			if other.conflicts(path) {
+				s.t.Errorf("%q, from which %v takes data, meets %v", path, b, other.batch)
 			}
 		}
 		if b.Form == Full || other.batch.Form == Full {
@@ -114,6 +128,12 @@ type run struct {
 	res     Result
 	left    int // deletions allowed; negative: any number
 	slow    time.Duration
+	fresh   bool // of a Move: the new name was not there
+}
+
+// oldName is where a Move of b looks for path.
+func oldName(b Batch, path string) string {
+	return strings.TrimPrefix(b.From+strings.TrimPrefix("/"+path, strings.TrimSuffix("/"+b.To, "/")), "/")
 }
 
 func (s *simulation) Send(ctx context.Context, b Batch, _ func(Progress)) Result {
@@ -133,6 +153,10 @@ func (s *simulation) Send(ctx context.Context, b Batch, _ func(Progress)) Result
 	case s.chance(20):
 		r.slow = 10
 	}
+	s.mu.Lock()
+	_, there := s.tree[b.To]
+	s.mu.Unlock()
+	r.fresh = b.Form == Move && !there
 	r.makeList(ctx)
 	if s.pause(ctx, r.slow*60*time.Millisecond) {
 		return canceled
@@ -302,8 +326,13 @@ func (r *run) transfer(p string) {
 	if listed.mode.IsRegular() {
 		r.mu.Lock()
 		old, ok := r.tree[p]
+		racy := r.b.Form.Racy()
+		if r.fresh && !ok {
+			old, ok = r.tree[oldName(r.b, p)]
+			racy = false
+			r.linked++
+		}
 		r.mu.Unlock()
-		racy := r.b.Form == Racy || r.b.Form == DeepRacy
 		if ok && old.mode.IsRegular() && !racy && old.time == listed.time && len(old.data) == len(listed.data) {
 			data = old.data
 		} else {

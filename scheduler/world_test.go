@@ -3,6 +3,7 @@ package scheduler
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -28,6 +29,8 @@ type world struct {
 	// lossy says that events may be lost. Then a full run must find all, which
 	// it cannot where size and time are equal: no two times are.
 	lossy bool
+	// restless: directories are renamed more often.
+	restless bool
 
 	mu    sync.Mutex
 	raw   []coalesce.Entry  // events that the reader has not read
@@ -158,6 +161,16 @@ func (w *world) stamps(_ *looker, p string) (stamps, error) {
 // step changes the tree once.
 func (w *world) step() {
 	p, q := w.randomPath(), w.randomPath()
+	if w.restless {
+		switch w.rng.Intn(10) {
+		case 0, 1, 2, 3:
+			w.wander()
+			return
+		case 4, 5, 6, 7: // a few names, so that those of two directories agree
+			w.date(join(w.anyDir(), names[w.rng.Intn(2)]+".f"))
+			return
+		}
+	}
 	switch n := w.rng.Intn(20); {
 	case n < 6:
 		w.write(p)
@@ -196,15 +209,66 @@ func (w *world) step() {
 		w.mkdirs(p)
 		w.write(p + "/" + names[w.rng.Intn(len(names))])
 	case w.lossy:
-	default: // a file with a copied time: old content may have the same
-		if w.write(p) && os.WriteFile(w.abs(p), fmt.Appendf(nil, "%08d %d %s", w.serial, 7, ""), 0o644) == nil {
-			old := time.Unix(1e9, 0)
-			if err := os.Chtimes(w.abs(p), old, old); err != nil {
-				w.t.Error(err)
-			}
-			w.stamp(p, func(s *stamps) { s.mtime = 7 })
-			w.event(p, coalesce.Content|coalesce.Attr, "")
+	default:
+		w.date(p)
+	}
+}
+
+// date writes a file with a copied time: other content may have the same.
+func (w *world) date(p string) {
+	if w.write(p) && os.WriteFile(w.abs(p), fmt.Appendf(nil, "%08d %d %s", w.serial, 7, ""), 0o644) == nil {
+		old := time.Unix(1e9, 0)
+		if err := os.Chtimes(w.abs(p), old, old); err != nil {
+			w.t.Error(err)
 		}
+		w.stamp(p, func(s *stamps) { s.mtime = 7 })
+		w.event(p, coalesce.Content|coalesce.Attr, "")
+	}
+}
+
+// anyDir is a directory, or "" if there is none.
+func (w *world) anyDir() string {
+	var dirs []string
+	err := filepath.WalkDir(w.root, func(abs string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && abs != w.root {
+			dirs = append(dirs, abs[len(w.root)+1:])
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Error(err)
+	}
+	if len(dirs) == 0 {
+		return ""
+	}
+	return dirs[w.rng.Intn(len(dirs))]
+}
+
+// wander moves directories about: a chain of names, two that change places, one
+// that takes the place of another, or one that was changed by then.
+func (w *world) wander() {
+	p, q := w.anyDir(), w.anyDir()
+	if p == "" {
+		return
+	}
+	switch w.rng.Intn(5) {
+	case 0:
+		for _, next := range []string{w.randomPath(), w.randomPath()} {
+			w.rename(p, next)
+			p = next
+		}
+	case 1:
+		w.rename(p, "aside")
+		w.rename(q, p)
+		w.rename("aside", q)
+	case 2:
+		w.remove(q)
+		w.rename(p, q)
+	case 3:
+		w.date(join(p, "a.f"))
+		w.rename(p, w.randomPath())
+	default:
+		w.rename(p, w.randomPath())
 	}
 }
 

@@ -37,7 +37,7 @@ func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 	if r.cfg.Delete.mirrors() && (b.Form.Deep() || hasChildren(b.Items)) {
 		args = append(args, "--delete")
 	}
-	if b.Form == scheduler.Racy || b.Form == scheduler.DeepRacy {
+	if b.Form.Racy() && b.Form != scheduler.Move {
 		args = append(args, "--ignore-times")
 	}
 	if b.MaxDelete >= 0 {

@@ -50,17 +50,32 @@ func number(s string) int64 {
 	return n
 }
 
+const filesPrefix = "Number of files: "
+
+// others is how many of n entries are neither regular files nor directories, by
+// what rsync tells behind the number: (reg: 3, dir: 1, link: 1).
+func others(n int64, kinds string) int64 {
+	for _, kind := range strings.Split(strings.Trim(kinds, "()"), ", ") {
+		name, count, _ := strings.Cut(kind, ": ")
+		if name == "reg" || name == "dir" {
+			n -= number(count)
+		}
+	}
+	return n
+}
+
 // statsLines are the totals of --stats by the start of their line.
 var statsLines = []struct {
 	prefix string
 	field  func(*scheduler.Stats) *int64
 }{
-	{"Number of files: ", func(s *scheduler.Stats) *int64 { return &s.Files }},
+	{filesPrefix, func(s *scheduler.Stats) *int64 { return &s.Files }},
 	{"Number of regular files transferred: ", func(s *scheduler.Stats) *int64 { return &s.Transferred }},
 	{"Number of files transferred: ", func(s *scheduler.Stats) *int64 { return &s.Transferred }},
 	{"Number of created files: ", func(s *scheduler.Stats) *int64 { return &s.Created }},
 	{"Number of deleted files: ", func(s *scheduler.Stats) *int64 { return &s.Deleted }},
 	{"Total file size: ", func(s *scheduler.Stats) *int64 { return &s.Bytes }},
+	{"Literal data: ", func(s *scheduler.Stats) *int64 { return &s.Literal }},
 	{"Total bytes sent: ", func(s *scheduler.Stats) *int64 { return &s.Wire }},
 }
 
@@ -68,8 +83,11 @@ var statsLines = []struct {
 func parseStats(line string, s *scheduler.Stats) bool {
 	for _, l := range statsLines {
 		if rest, ok := strings.CutPrefix(line, l.prefix); ok {
-			rest, _, _ = strings.Cut(rest, " ")
-			*l.field(s) = number(rest)
+			count, kinds, _ := strings.Cut(rest, " ")
+			*l.field(s) = number(count)
+			if l.prefix == filesPrefix {
+				s.Others = others(s.Files, kinds)
+			}
 			return true
 		}
 	}

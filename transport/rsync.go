@@ -24,11 +24,13 @@ type Rsync struct {
 	warnings []string
 	local    *localDir // nil unless the destination is local
 	// byRules is set once the remote has refused a name to be deleted.
-	byRules  atomic.Bool
+	byRules atomic.Bool
+	// moves is set as long as renames may be sent as such.
+	moves    atomic.Bool
 	standbys *standbys
 	resumes  bool
 	pieces   pieces
-	band     bandwidth
+	band     *bandwidth
 	unniced  sync.Once // it was said that priorities cannot be set
 }
 
@@ -40,7 +42,7 @@ func New(cfg Config) (*Rsync, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	r := &Rsync{cfg: cfg}
+	r := &Rsync{cfg: cfg, band: &bandwidth{}}
 	var err error
 	if r.band.total, err = parseRate(cfg.Limits.BWLimit); err != nil {
 		return nil, err
@@ -49,6 +51,7 @@ func New(cfg Config) (*Rsync, error) {
 		return nil, err
 	}
 	r.resumes = cfg.Delete.mirrors() && resumes(cfg.Dest, r.options)
+	r.moves.Store(cfg.Delete.mirrors() && allowMoves(r.options))
 	if strings.ContainsRune(cfg.Program, '/') {
 		// The run's working directory is another one.
 		if r.cfg.Program, err = filepath.Abs(cfg.Program); err != nil {
@@ -77,6 +80,12 @@ func (r *Rsync) carry(ctx context.Context, b scheduler.Batch, progress func(sche
 	}
 	if b.Form != scheduler.Full {
 		progress = nil
+	}
+	switch b.Form {
+	case scheduler.Fuzzy:
+		return r.sendFuzzy(ctx, b)
+	case scheduler.Move, scheduler.MoveRacy:
+		return r.sendMove(ctx, b)
 	}
 	if !r.byRules.Load() {
 		res, refused := r.run(ctx, b, r.args(b, progress != nil), sending, progress)

@@ -186,6 +186,8 @@ func addWork(s *scheduler.Stats, other scheduler.Stats) {
 	s.Deleted += other.Deleted
 	s.Transferred += other.Transferred
 	s.Wire += other.Wire
+	s.Others += other.Others
+	s.Literal += other.Literal
 }
 
 // translate makes complaints about the directories such about what was to be

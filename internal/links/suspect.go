@@ -171,7 +171,8 @@ func (d *doubts) mark(e coalesce.Entry, changed, left bool) bool {
 func (d *doubts) remember(e coalesce.Entry, a attrs, at looks) {
 	switch {
 	case !d.blind && !d.pending.on && !d.blindAt(e.Path):
-	case e.Has(coalesce.Subtree) && e.Any(coalesce.Moved|coalesce.Racy):
+	case e.Has(coalesce.Subtree) && e.Any(coalesce.Moved|coalesce.Racy) && e.From == "":
+		// A remote may take what has an old name from there, contents unseen.
 		d.trees.put(e.Path, at.since)
 	case e.Any(coalesce.Content|coalesce.Racy) && a.regular() && (at.fine || a.ctime < at.since):
 		d.told.put(maphash.String(d.seed, e.Path), state{a.file, a.ctime})
