@@ -72,9 +72,10 @@ type RemoteConfig struct {
 	// forgotten and the remote is compared whole when it can be reached. Zero
 	// means 500,000, which take at most 150 MB if a path has 120 bytes.
 	MaxDirty int
-	// Ready is how many batches the Sender can take now without starting up. It
-	// must not block. Nil means none.
-	Ready func() int
+	// Ready is how many batches the Sender can take now without starting up, and
+	// whether it will be ready for one more sooner than if it started up for it.
+	// It must not block. Nil means never.
+	Ready func() (n int, soon bool)
 	// Parallel is how many batches may be in flight at once. Zero means 2.
 	Parallel int
 	// Resumes says that a run with large files that was cut goes on from there
@@ -161,7 +162,7 @@ func (c Config) withDefaults() Config {
 			r.Parallel = 2
 		}
 		if r.Ready == nil {
-			r.Ready = func() int { return 0 }
+			r.Ready = func() (int, bool) { return 0, false }
 		}
 		remotes[i] = r
 	}

@@ -17,6 +17,13 @@ const (
 	// It doubles from flight to flight, so that a long burst takes few of them.
 	gapMin = pairAfter
 	gapMax = int64(400 * time.Millisecond)
+	// runRate and runBurst bound the flights of a steady trickle: after runBurst
+	// of them there are runRate a second, and what comes meanwhile goes together.
+	// A run costs both sides about 10 ms of CPU, however little it carries.
+	runRate  = 50
+	runBurst = 100
+	// readyLook is how often a Sender is asked that will soon be ready.
+	readyLook = int64(2 * time.Millisecond)
 )
 
 // pace says when the next flight may begin. At rest that is at once; in a burst
@@ -26,6 +33,7 @@ type pace struct {
 	last  int64 // when the last news came
 	begun int64 // when the last flight began
 	gap   int64 // how long after begun the next one of this burst may begin
+	runs  int64 // flights of late, times runRate's interval, ns
 }
 
 // heard notes news of n paths.
@@ -42,10 +50,13 @@ func (p *pace) busy(now int64) bool {
 // next is when the next flight may begin, at the latest; more news may make it
 // later.
 func (p *pace) next(now int64) int64 {
-	if !p.busy(now) {
-		return now
+	switch {
+	case p.busy(now):
+		return max(now, min(p.last+atRest, p.begun+p.gap))
+	case p.runs-(now-p.begun) > runBurst*(1e9/runRate):
+		return max(now, p.begun+1e9/runRate)
 	}
-	return max(now, min(p.last+atRest, p.begun+p.gap))
+	return now
 }
 
 // began notes a flight.
@@ -55,17 +66,24 @@ func (p *pace) began(now int64) {
 	} else {
 		p.gap = gapMin
 	}
+	p.runs = max(0, p.runs-(now-p.begun)) + 1e9/runRate
 	p.begun = now
 }
 
-// held reports when the next flight may begin, if it may not now.
+// held reports when the next flight may begin, if it may not now. What waits
+// for a Sender to be ready grows meanwhile; what is asked for by a barrier
+// does not wait.
 func (r *remote) held(now int64) (until int64, held bool) {
+	ready, soon := r.conf.Ready()
 	if len(r.barriers) == 0 {
 		if at := r.pace.next(now); at > now {
 			return at, true
 		}
+		if ready == 0 && soon {
+			return now + readyLook, true
+		}
 	}
-	if f := r.newest(); f != nil && r.conf.Ready() == 0 {
+	if f := r.newest(); f != nil && ready == 0 {
 		at := f.begun + pairAfter
 		return at, at > now
 	}

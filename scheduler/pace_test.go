@@ -73,7 +73,7 @@ func TestPaceInABurst(t *testing.T) {
 // A second flight joins a young one only if the Sender is ready for it.
 func TestPaceOfPairs(t *testing.T) {
 	for _, ready := range []int{0, 1} {
-		inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() int { return ready } }, func(b *bench) {
+		inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() (int, bool) { return ready, false } }, func(b *bench) {
 			b.live()
 			pass(time.Minute)
 			b.write("a", "b")
@@ -92,4 +92,58 @@ func TestPaceOfPairs(t *testing.T) {
 			first.ok()
 		})
 	}
+}
+
+// A Sender that is about to be ready is waited for, but not by a barrier.
+func TestPaceOfASenderSoonReady(t *testing.T) {
+	ready := 0
+	inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() (int, bool) { return ready, ready == 0 } }, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		b.write("a", "b", "c")
+		b.send(changed("a"))
+		b.quiet(0, 30*time.Millisecond)
+		b.send(changed("b"))
+		b.quiet(0, 30*time.Millisecond)
+		ready = 1
+		begin := time.Now()
+		b.expect(0, "flat [a b]").ok()
+		if took := time.Since(begin); took > time.Duration(readyLook) {
+			t.Errorf("sent %v after the Sender was ready", took)
+		}
+		ready = 0
+		b.send(changed("c"))
+		b.quiet(0, 30*time.Millisecond)
+		b.in <- coalesce.Change{Barriers: []uint64{1}}
+		b.expect(0, "flat [c]").ok()
+	})
+}
+
+// A trickle that does not end does not take a run for each change.
+func TestPaceOfATrickle(t *testing.T) {
+	inBubble(t, 1, nil, func(b *bench) {
+		b.live()
+		time.Sleep(time.Minute)
+		b.write("a")
+		flights := func(d time.Duration) (n int) {
+			for begin := time.Now(); time.Since(begin) < d; time.Sleep(5 * time.Millisecond) {
+				b.send(changed("a"))
+				select {
+				case c := <-b.senders[0].calls:
+					n++
+					c.ok()
+				default:
+				}
+			}
+			return n
+		}
+		if n := flights(400 * time.Millisecond); n < 75 {
+			t.Errorf("%d flights for the first 80 changes", n)
+		}
+		time.Sleep(10 * time.Second)
+		flights(2 * time.Second)
+		if n := flights(2 * time.Second); n < 90 || n > 110 {
+			t.Errorf("%d flights in two seconds of a long trickle", n)
+		}
+	})
 }

@@ -71,10 +71,11 @@ func (r *remote) status() (Status, bool) {
 
 func (r *remote) snapshot() Status {
 	now := r.cfg.Now()
+	standbys, _ := r.conf.Ready()
 	st := Status{
 		Name: r.conf.Name, Files: r.known,
 		LastSuccess: r.lastSuccess, LastFull: r.lastFull,
-		Standbys: r.conf.Ready(), Failing: len(r.troubles.by), Counts: r.counts, Attempts: r.attempts, Flights: len(r.flights), Limits: r.conf.Limits,
+		Standbys: standbys, Failing: len(r.troubles.by), Counts: r.counts, Attempts: r.attempts, Flights: len(r.flights), Limits: r.conf.Limits,
 	}
 	st.State, st.Reason = r.current()
 	if r.nextTry > now {

@@ -28,8 +28,9 @@
 // leaves at the remote is deleted when no large file waits any more: the one
 // thing that the package remembers from run to run.
 //
-// Send owns four goroutines (the feeder of the list, a reader for each of the
-// two outputs, the killer) and they are gone when it returns; so is rsync
+// Send owns six goroutines (the feeder of the list, a reader for each of the
+// two outputs, the killer, the watchdog and the one that hurries the connection)
+// and they are gone when it returns; so is rsync
 // with its whole process group. The outputs are always read, with bounded
 // memory. There is no shell anywhere, no secret in an argument, and nothing
 // of the environment but what rsync and ssh need.

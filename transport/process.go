@@ -38,6 +38,8 @@ type process struct {
 	timeout time.Duration
 	// gone, if it is not nil, is closed when the process has ended.
 	gone chan struct{}
+	// hurry says that the far side is a daemon, see hurry.
+	hurry bool
 }
 
 // run starts rsync and returns when it has ended, with its group, and all
@@ -84,6 +86,13 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	exited := make(chan struct{})
 	killed := make(chan struct{})
 	watched := make(chan struct{})
+	hurried := make(chan struct{})
+	go func() {
+		defer close(hurried)
+		if p.hurry {
+			hurry(pid, exited)
+		}
+	}()
 	go func() {
 		defer close(watched)
 		watch(ctx, pid, p.timeout, end)
@@ -151,6 +160,7 @@ func (p *process) run(ctx context.Context) (*os.ProcessState, error) {
 	}
 	end(nil)
 	<-watched
+	<-hurried
 	return cmd.ProcessState, errors.Join(stuck, err, waitErr, feedErr)
 }
 

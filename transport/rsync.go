@@ -190,6 +190,7 @@ func (v *voyage) cold(ctx context.Context, args []string, progress func(schedule
 			stderr:  errs.read,
 			timeout: max(0, v.cfg.Timeout),
 			begun:   v.setPriority,
+			hurry:   v.cfg.Dest.Kind == Daemon,
 		}
 		v.cfg.Log.DebugContext(ctx, "rsync starts", "batch", v.batch.ID, "form", v.batch.Form, "items", len(v.batch.Items), "program", p.program, "args", args)
 		state, err := p.runWith(ctx, v.rules)

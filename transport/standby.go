@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -68,7 +67,8 @@ func (r *Rsync) start(limit int, ended func(*standby)) *standby {
 			r.setPriority(pid)
 			s.pid.Store(int64(pid))
 		},
-		gone: s.gone,
+		gone:  s.gone,
+		hurry: r.cfg.Dest.Kind == Daemon,
 	}
 	go func() {
 		s.state, s.err = p.run(ctx)
@@ -151,43 +151,8 @@ func (s *standby) ready() bool {
 	return err == nil && left == 0
 }
 
-// hungUp reports whether the other end of its connection has closed. rsync
-// itself finds out when it writes.
+// hungUp reports whether the far side has closed the connection.
 func (s *standby) hungUp() bool {
 	pid := int(s.pid.Load())
-	if pid == 0 {
-		return false
-	}
-	dir := "/proc/" + strconv.Itoa(pid) + "/fd"
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return false // it may not be looked at
-	}
-	process, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return false // as before Linux 5.6
-	}
-	defer unix.Close(process)
-	for _, e := range entries {
-		if at, err := os.Readlink(dir + "/" + e.Name()); err != nil || !strings.HasPrefix(at, "socket:") {
-			continue
-		}
-		n, err := strconv.Atoi(e.Name())
-		if err == nil && closedAt(process, n) {
-			return true
-		}
-	}
-	return false
-}
-
-// closedAt looks at one socket of another process.
-func closedAt(process, n int) bool {
-	fd, err := unix.PidfdGetfd(process, n, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-	_, err = unix.Poll(fds[:], 0)
-	return err == nil && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+	return pid != 0 && hungUp(pid)
 }

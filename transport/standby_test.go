@@ -75,7 +75,7 @@ func keep(t *testing.T, cfg Config, dst string) *warmPair {
 // await waits until so many standbys are ready.
 func (k *warmPair) await(n int) {
 	k.t.Helper()
-	eventually(k.t, fmt.Sprintf("there are not %d standbys", n), func() bool { return k.Standing() == n })
+	eventually(k.t, fmt.Sprintf("there are not %d standbys", n), func() bool { return k.standing() == n })
 }
 
 // pids are the processes that stand by now.
@@ -224,7 +224,7 @@ func TestStandbysEnd(t *testing.T) {
 			none := func(pids []int) {
 				t.Helper()
 				eventually(t, "one was left", func() bool { return !alive(pids[0]) && !alive(pids[1]) })
-				if n := k.Standing(); n > 0 {
+				if n := k.standing(); n > 0 {
 					t.Errorf("%d are left", n)
 				}
 			}
@@ -328,4 +328,9 @@ func TestStandbyCanceled(t *testing.T) {
 		t.Errorf("%+v", res)
 	}
 	k.runs.want(t, "canceled", 1, 0)
+}
+
+func (k *warmPair) standing() int {
+	n, _ := k.Ready()
+	return n
 }

@@ -51,7 +51,7 @@ func TestStandbyOutlivesTheDaemon(t *testing.T) {
 			k.mustSend(scheduler.Flat, "f")
 			k.same()
 			eventually(t, "the old ones were not replaced", func() bool {
-				return k.Standing() == 2 && !alive(old[0]) && !alive(old[1])
+				return k.standing() == 2 && !alive(old[0]) && !alive(old[1])
 			})
 			k.runs.want(t, "after the end", 0, 1)
 			write(t, k.src, "f=again "+name)
@@ -87,7 +87,7 @@ func TestStandbyGrowsOld(t *testing.T) {
 	k.await(2)
 	old := k.pids()
 	eventually(t, "the old ones were not replaced", func() bool {
-		return k.Standing() == 2 && !alive(old[0]) && !alive(old[1])
+		return k.standing() == 2 && !alive(old[0]) && !alive(old[1])
 	})
 	if log := d.Log(); strings.Contains(log, "rsync error") {
 		t.Errorf("the daemon complains:\n%s", log)

@@ -37,6 +37,8 @@ const (
 	// startDelay is how long a new one leaves the processors to the batch that
 	// took the last.
 	startDelay = 20 * time.Millisecond
+	// soonFor is how old one may be that is not ready and yet waited for.
+	soonFor = 250 * time.Millisecond
 	// roomTries is how often a run asks for a connection before the remote has
 	// failed.
 	roomTries = 3
@@ -124,18 +126,20 @@ func (r *Rsync) Live(on bool) {
 	s.signal()
 }
 
-// Standing is how many standbys wait for a list now.
-func (r *Rsync) Standing() int {
+// Ready is how many standbys wait for a list now, and whether another is on its
+// way that is still ahead of a run that starts now.
+func (r *Rsync) Ready() (n int, soon bool) {
 	s := r.standbys
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := 0
 	for _, one := range s.idle {
 		if one.ready() {
 			n++
+		} else {
+			soon = soon || time.Since(one.born) < soonFor
 		}
 	}
-	return n
+	return n, soon
 }
 
 func (s *standbys) signal() {
@@ -282,6 +286,9 @@ func (s *standbys) take(b scheduler.Batch) *standby {
 	one := s.idle[i]
 	s.idle = slices.Delete(s.idle, i, i+1)
 	s.started = time.Now()
+	if s.cfg.Dest.Kind == Daemon {
+		_ = acknowledge(int(one.pid.Load())) // if we may not, it is only slower
+	}
 	return one
 }
 

@@ -94,7 +94,7 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		}
 		r.senders[m.Name] = s
 		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{
-			Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Parallel: m.Parallel, Ready: s.Standing, Resumes: s.Resumes(), Limits: s.Limits(),
+			Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Parallel: m.Parallel, Ready: s.Ready, Resumes: s.Resumes(), Limits: s.Limits(),
 		})
 	}
 	if r.engine.opts.Tune != nil {
