@@ -234,6 +234,7 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, look *looker, now 
 	}
 	if at.missing && !settled {
 		r.deletions.note(e, now)
+		r.deletions.unheard = true
 		r.insert(e, now)
 		return
 	}

@@ -146,7 +146,7 @@ type deletions struct {
 	first, last int64 // when the oldest and the newest of them came
 	gap         int64 // the longest time between two of them
 	sum         int64
-	uncounted   bool           // one took an unknown number of others along
+	unheard     bool           // one was found whose news is still to come
 	recent      []recentDelete // what was sent lately, for the guard
 }
 
@@ -174,11 +174,13 @@ const (
 
 func (d *deletions) note(e coalesce.Entry, now int64) {
 	if d.sum == 0 {
-		d.first, d.last, d.gap, d.uncounted = now, now, 0, false
+		d.first, d.last, d.gap, d.unheard = now, now, 0, false
 	}
-	d.uncounted = d.uncounted || e.Has(coalesce.Uncounted)
 	d.gap, d.last = max(d.gap, now-d.last), now
 	d.sum += int64(max(e.Deletes, 1))
+	if e.Has(coalesce.Uncounted) {
+		d.sum += fewDeletes // it may have been many
+	}
 }
 
 // quiet is how long no further removal must come, of which known is how many
@@ -186,7 +188,7 @@ func (d *deletions) note(e coalesce.Entry, now int64) {
 func (d *deletions) quiet(c Config, known int64) int64 {
 	most := max(0, int64(c.DeleteQuiet))
 	switch {
-	case d.uncounted:
+	case d.unheard:
 		return most
 	case d.sum <= min(fewDeletes, known/fewShare):
 		return min(fewQuiet, most)
