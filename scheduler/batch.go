@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // Form is the way a batch is sent; each is one run of rsync.
@@ -80,6 +81,15 @@ type Batch struct {
 	// MaxDelete is the most files the run may delete; negative: no limit.
 	// 0 makes it count what it would delete and delete nothing.
 	MaxDelete int
+	// Border and Shards divide a Full batch among several rsyncs: first the
+	// direct entries of the Border, which are one-level items, then the Shards,
+	// at the same time. Without Shards it is one rsync.
+	Border []Item
+	Shards []Shard
+	// Entries is about how many entries a Full batch will find; 0: not known.
+	Entries int64
+	// Part says that the batch, of another form, is a part of a Full one.
+	Part bool
 	// Keep says that a run that is cut is to keep what the remote has received
 	// of a file, so that the next run goes on from there.
 	Keep bool
@@ -167,6 +177,10 @@ type Progress struct {
 	Bytes   int64
 	Percent int
 	Rate    int64
+	// ETA is about how long it takes from now; 0: not known.
+	ETA time.Duration
+	// Rsyncs is how many share the run.
+	Rsyncs int
 	// Files transferred so far; Checked of Total known files looked at.
 	Files, Checked, Total int64
 }

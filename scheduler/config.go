@@ -47,6 +47,9 @@ type Config struct {
 	// beside which small changes go on; on a slow remote a smaller one has, too.
 	// Zero means 64 MiB; negative: none has.
 	BigFile int64
+	// ShardMin is the least that a shard of a full run weighs, in bytes, where an
+	// entry counts as 16 KiB. Zero means 256 MiB.
+	ShardMin int64
 	// Skip says what no remote gets. Nil means nothing.
 	Skip func(path string, dir bool) bool
 	// Listed says that the Senders delete by name only, so that removals are
@@ -81,6 +84,9 @@ type RemoteConfig struct {
 	// Resumes says that a run with large files that was cut goes on from there
 	// the next time, so that it may be cut for other work.
 	Resumes bool
+	// Shards is how many rsyncs may share a comparison of everything. Zero
+	// means 1.
+	Shards int
 	// Limits are for Status only.
 	Limits map[string]string
 }
@@ -129,6 +135,7 @@ func (c Config) withDefaults() Config {
 	defaultTo(&c.crowdMin, crowdMin)
 	defaultTo(&c.deepMin, deepMin)
 	defaultTo(&c.BigFile, bigFile)
+	defaultTo(&c.ShardMin, shardMin)
 	if c.Skip == nil {
 		c.Skip = func(string, bool) bool { return false }
 	}

@@ -19,8 +19,8 @@
 //     kernel's times whether a flight can have met it (stamps.go) and makes one
 //     Batch of one Form of them; collapse.go and deepen.go shorten it, guard.go
 //     asks whether it may delete.
-//     large.go gives large files flights of their own, and leave.go finds those
-//     that a wide run would take along.
+//     large.go gives large files flights of their own. survey.go finds those that
+//     a wide run would take along, and shards.go divides full runs.
 //  5. pool.go: runs the Batch on the shared pool of cores×2+2.
 //  6. outcome.go: acknowledges, requeues, bisects, backs off or halts.
 //

@@ -27,6 +27,7 @@ type flight struct {
 	cancel  context.CancelFunc
 	big     bool     // its items are large files, or were
 	bigSize int64    // the size from which a file is large, when it was built
+	shards  int      // how many a full run may be divided into
 	search  []Item   // items below which large files are to be looked for
 	left    []string // what it leaves out for being large; of the sender until it ends
 	cut     bool     // ended early for what waits

@@ -33,6 +33,9 @@ const (
 	yieldMost  = 8
 )
 
+// noBig is a size that no file has.
+const noBig = 1<<63 - 1
+
 // bulky is the purpose of batches of large files. They have flights of their
 // own, beside which there is always room for another.
 const bulky = plain + 1
@@ -70,7 +73,7 @@ func (p *speed) in(d time.Duration, most int64) int64 {
 // bigSize is the size from which a file is large for the remote now.
 func (r *remote) bigSize() int64 {
 	if r.cfg.BigFile < 0 {
-		return 1<<63 - 1
+		return noBig
 	}
 	return min(r.cfg.BigFile, max(bigLeast, r.speed.in(bigTime, bigFile)))
 }

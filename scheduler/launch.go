@@ -21,6 +21,11 @@ func (r *remote) launchFull(ctx context.Context, now int64) {
 	}
 	f := &flight{batch: Batch{Form: Full}, full: r.full, preview: !r.counted && r.confirmed == 0, bigSize: r.bigSize(), search: []Item{{}}}
 	r.full = nil
+	if f.preview && r.attempts == 0 {
+		// Others, whose deletions have one limit, are not divided; nor is one that
+		// may have failed for lack of connections.
+		f.shards = r.conf.Shards
+	}
 	f.batch.Settled = r.dirty.Len() == 0 && r.settledAfter(false)
 	level := slog.LevelInfo
 	if r.attempts > 0 {
@@ -59,8 +64,11 @@ func (r *remote) launch(ctx context.Context, f *flight, now int64) {
 		}
 	}
 	start := r.cfg.Pool.Go
-	if f.big {
+	switch {
+	case f.big:
 		start = r.cfg.Pool.GoLarge
+	case f.shards > 1:
+		start = func(task func()) { r.cfg.Pool.GoShared(task, f.shards) }
 	}
 	start(func() {
 		res := Result{Class: Canceled, Code: -1, Message: "stopped before it began"}
@@ -76,7 +84,7 @@ func (r *remote) launch(ctx context.Context, f *flight, now int64) {
 			r.done <- ended{f, res}
 		}()
 		if sendCtx.Err() == nil {
-			f.leave(sendCtx, r.cfg)
+			f.survey(sendCtx, r.cfg)
 			res = r.conf.Sender.Send(sendCtx, f.batch, progress)
 		}
 	})

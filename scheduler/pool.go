@@ -32,6 +32,7 @@ type Pool struct {
 	running int      // workers at work
 	parked  int      // of those, the ones whose task has run longer than parkAfter
 	large   int      // of those, the ones that send large files
+	beside  int      // rsyncs that run beside the first of a task
 	queue   []queued // tasks waiting for a worker
 }
 
@@ -39,6 +40,8 @@ type Pool struct {
 type queued struct {
 	task  func()
 	large bool
+	// rsyncs is how many it may run at once.
+	rsyncs int
 }
 
 // NewPool makes a pool of cores×2+2 workers. Close must be called when every
@@ -84,7 +87,7 @@ func (p *Pool) Close() {
 func (p *Pool) Go(task func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queue = append(p.queue, queued{task, false})
+	p.queue = append(p.queue, queued{task, false, 1})
 	p.startLocked()
 }
 
@@ -100,14 +103,30 @@ func (p *Pool) GoLarge(task func()) {
 			p.large--
 		}()
 		task()
-	}, true})
+	}, true, 1})
+	p.startLocked()
+}
+
+// GoShared is Go for a task that runs up to n rsyncs at once. Under a limit all
+// of them count.
+func (p *Pool) GoShared(task func(), n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queue = append(p.queue, queued{func() {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.beside -= n - 1
+		}()
+		task()
+	}, false, n})
 	p.startLocked()
 }
 
 // startLocked starts workers for waiting tasks.
 func (p *Pool) startLocked() {
-	for p.running < p.base+p.parked && (p.most == 0 || p.running < p.most) {
-		task := p.popLocked()
+	for p.running < p.base+p.parked {
+		task := p.popLocked(p.running)
 		if task == nil {
 			break
 		}
@@ -132,12 +151,17 @@ func (p *Pool) invoke(task func()) {
 	}
 }
 
-// popLocked takes the first task that may run, or nil, out of the queue.
-func (p *Pool) popLocked() func() {
+// popLocked takes the first task that may run beside so many others, or nil, out
+// of the queue.
+func (p *Pool) popLocked(others int) func() {
 	for i, q := range p.queue {
+		if p.most > 0 && others > 0 && others+p.beside+q.rsyncs > p.most {
+			return nil // it is not passed over, or it would never come
+		}
 		if q.large && p.most > 0 && p.large >= max(1, p.most-1) {
 			continue
 		}
+		p.beside += q.rsyncs - 1
 		p.queue = slices.Delete(p.queue, i, i+1)
 		if q.large {
 			p.large++
@@ -153,7 +177,7 @@ func (p *Pool) next() func() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.running <= p.base+p.parked {
-		if task := p.popLocked(); task != nil {
+		if task := p.popLocked(p.running - 1); task != nil {
 			return task
 		}
 	}

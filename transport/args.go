@@ -43,7 +43,7 @@ func (r *Rsync) args(b scheduler.Batch, progress bool) []string {
 	if b.MaxDelete >= 0 {
 		args = append(args, "--max-delete="+strconv.Itoa(b.MaxDelete))
 	}
-	if progress && b.Form == scheduler.Full {
+	if progress && (b.Part || b.Form == scheduler.Full) {
 		args = append(args, "--info=progress2")
 	}
 	if b.MaxSize > 0 {

@@ -156,18 +156,21 @@ type bandwidth struct {
 	given int64
 }
 
-// take is the part of the limit, in bytes a second, for a run of form, and a
-// func that gives it back. One rsync leaves a quarter to others, except a full
-// run, which is alone. Two together never have more than the limit; each
-// further one has at least an eighth.
-func (b *bandwidth) take(form scheduler.Form) (part int64, give func()) {
+// take is the part of the limit, in bytes a second, for a run, and a func that
+// gives it back. One rsync leaves a quarter to others, except a full run, which
+// is alone, or is divided into equal parts. Two together never have more than
+// the limit; each further one has at least an eighth.
+func (b *bandwidth) take(batch scheduler.Batch) (part int64, give func()) {
 	if b.total == 0 {
 		return 0, func() {}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	part = b.total - b.given
-	if form != scheduler.Full {
+	switch {
+	case len(batch.Shards) > 0:
+		part = b.total / int64(len(batch.Shards))
+	case batch.Form != scheduler.Full:
 		part = min(part, b.total-b.total/4)
 	}
 	part = max(part, b.total/8)

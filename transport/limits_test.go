@@ -71,7 +71,7 @@ func TestBandwidthIsShared(t *testing.T) {
 	b := bandwidth{total: 800}
 	part := func(form scheduler.Form, want int64) func() {
 		t.Helper()
-		got, give := b.take(form)
+		got, give := b.take(scheduler.Batch{Form: form})
 		if got != want {
 			t.Errorf("%s: %d, want %d", form, got, want)
 		}
@@ -85,7 +85,12 @@ func TestBandwidthIsShared(t *testing.T) {
 	one()
 	two()
 	part(scheduler.Full, 800)()
-	if none, give := (&bandwidth{}).take(scheduler.Flat); none != 0 || bwArgs(none) != nil {
+	for range 4 {
+		if got, _ := b.take(scheduler.Batch{Form: scheduler.Deep, Shards: make([]scheduler.Shard, 4)}); got != 200 {
+			t.Errorf("a shard of four has %d", got)
+		}
+	}
+	if none, give := (&bandwidth{}).take(scheduler.Batch{}); none != 0 || bwArgs(none) != nil {
 		t.Error("a limit where there is none")
 	} else {
 		give()

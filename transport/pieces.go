@@ -82,12 +82,17 @@ func (r *Rsync) pieceArgs(b scheduler.Batch) []string {
 		args = append(args, "--partial-dir="+pieceDir)
 	}
 	switch {
-	case b.Form == scheduler.Full && b.MaxDelete == 0:
+	case counts(b):
 		args = append(args, countPieces...)
 	case b.Form.Deep() || hasChildren(b.Items):
 		args = append(args, keepPieces...)
 	}
 	return args
+}
+
+// counts reports whether a batch tells what would be deleted of everything.
+func counts(b scheduler.Batch) bool {
+	return b.MaxDelete == 0 && (b.Part || b.Form == scheduler.Full)
 }
 
 // pieces are the directories of the remote that may have a pieceDir.
@@ -125,7 +130,12 @@ func (p *pieces) forget(dirs []string) {
 // Send carries one batch, and then, if no large file waits any more, deletes
 // pieces that nobody will go on with. It is safe for concurrent use.
 func (r *Rsync) Send(ctx context.Context, b scheduler.Batch, progress func(scheduler.Progress)) scheduler.Result {
-	res := r.carry(ctx, b, progress)
+	var res scheduler.Result
+	if len(b.Shards) > 0 {
+		res = r.sendShards(ctx, b, progress)
+	} else {
+		res = r.carry(ctx, b, whole(b, progress))
+	}
 	if r.keepsPieces(b) && res.Class != scheduler.OK {
 		for _, it := range b.Items {
 			r.pieces.note(dirOf(it.Path))
@@ -162,7 +172,7 @@ func (r *Rsync) dropPieces(ctx context.Context) []string {
 // notePieces takes out of a counting run's outcome what it tells of pieces: they
 // are no deletions that anybody has to answer for.
 func (r *Rsync) notePieces(b scheduler.Batch, o *outcome) {
-	if b.Form != scheduler.Full || b.MaxDelete != 0 {
+	if !counts(b) {
 		return
 	}
 	for _, t := range []*transcript{o.out, o.err} {

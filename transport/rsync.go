@@ -78,7 +78,7 @@ func (r *Rsync) carry(ctx context.Context, b scheduler.Batch, progress func(sche
 	if b.Form != scheduler.Full && len(b.Items) == 0 {
 		return scheduler.Result{}
 	}
-	if b.Form != scheduler.Full {
+	if b.Form != scheduler.Full && !b.Part {
 		progress = nil
 	}
 	switch b.Form {
@@ -172,7 +172,7 @@ func (v *voyage) pinned() string { return filepath.Join(descriptors(), strconv.I
 // those that wait for work make room.
 func (v *voyage) cold(ctx context.Context, args []string, progress func(scheduler.Progress)) (res scheduler.Result, refused bool) {
 	var err error
-	part, give := v.band.take(v.batch.Form)
+	part, give := v.band.take(v.batch)
 	defer give()
 	args = append(bwArgs(part), args...)
 	if v.rules, err = v.extraRules(ctx); err != nil {

@@ -61,7 +61,7 @@ func (r *Rsync) fullRules(b scheduler.Batch) []string {
 	switch {
 	case len(r.cfg.FullFilters) == 0:
 		return nil
-	case b.Form == scheduler.Full:
+	case b.Form == scheduler.Full || b.Part:
 		return slices.Clone(r.cfg.FullFilters)
 	case !b.Form.Deep() && !hasChildren(b.Items):
 		return nil

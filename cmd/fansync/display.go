@@ -84,7 +84,7 @@ func (d *display) progress(remote string, p scheduler.Progress) {
 		d.at = now
 	case !d.term && now.Sub(d.lines[i].said) >= sayAgain:
 		d.lines[i].said = now
-		d.log.Info("full run", "remote", remote, "files", p.Files, "bytes", p.Bytes, "percent", p.Percent, "bytes_per_second", p.Rate)
+		d.log.Info("full run", "remote", remote, "files", p.Files, "bytes", p.Bytes, "percent", p.Percent, "bytes_per_second", p.Rate, "eta", p.ETA.Round(time.Second))
 	}
 }
 
@@ -137,8 +137,16 @@ func (l progressLine) String() string {
 	if l.p.Total > 0 { // not known before the first file has been sent
 		checked = fmt.Sprintf(", %d of %d checked", l.p.Checked, l.p.Total)
 	}
-	return fmt.Sprintf("%-24.24q [%s] %3d%%  %d files sent%s  %s  %s/s",
-		l.remote, bar, l.p.Percent, l.p.Files, checked, size(l.p.Bytes), size(l.p.Rate))
+	return fmt.Sprintf("%-24.24q [%s] %3d%%  %d files sent%s  %s  %s/s%s",
+		l.remote, bar, l.p.Percent, l.p.Files, checked, size(l.p.Bytes), size(l.p.Rate), left(l.p))
+}
+
+// left says how long it will take, if that is known.
+func left(p scheduler.Progress) string {
+	if p.ETA <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("  about %s left", p.ETA.Round(time.Second))
 }
 
 // size is n bytes for people.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/fansync/fansync/scheduler"
 	"github.com/fansync/fansync/transport"
@@ -15,11 +16,11 @@ func TestDisplayOnTerminal(t *testing.T) {
 	var out bytes.Buffer
 	d := newDisplay(&out, true)
 	ev := d.events("/root")
-	ev.Progress("a", scheduler.Progress{Bytes: 1500, Percent: 50, Rate: 2_500_000, Files: 3, Checked: 7, Total: 10})
+	ev.Progress("a", scheduler.Progress{Bytes: 1500, Percent: 50, Rate: 2_500_000, Files: 3, Checked: 7, Total: 10, ETA: 83*time.Second + 1})
 	if _, err := d.Write([]byte("a log line\n")); err != nil {
 		t.Fatal(err)
 	}
-	want := `"a"                      [############............]  50%  3 files sent, 7 of 10 checked  1.5 kB  2.5 MB/s` + "\n"
+	want := `"a"                      [############............]  50%  3 files sent, 7 of 10 checked  1.5 kB  2.5 MB/s  about 1m23s left` + "\n"
 	// The line is drawn, taken away for the log's, and drawn again below it.
 	if got, wants := out.String(), want+"\x1b[1A\x1b[Ja log line\n"+want; got != wants {
 		t.Errorf("got  %q\nwant %q", got, wants)

@@ -157,7 +157,7 @@ func why(r scheduler.Status) string {
 		s += fmt.Sprintf(" (next try in %s)", time.Until(r.NextTry).Round(100*time.Millisecond))
 	}
 	if r.Full != nil {
-		s += fmt.Sprintf(" %d%%, %d of %d checked", r.Full.Percent, r.Full.Checked, r.Full.Total)
+		s += fmt.Sprintf(" %d%%, %d of %d checked%s", r.Full.Percent, r.Full.Checked, r.Full.Total, left(*r.Full))
 	}
 	return s
 }

@@ -113,6 +113,9 @@ type Remote struct {
 	// Standbys is how many rsyncs are kept connected to the remote, so that a
 	// change goes at once. Nil means 2; 0 means none.
 	Standbys *int `toml:"standbys,omitempty"`
+	// Shards is how many rsyncs share a comparison of everything. Zero means by the
+	// cores and the number of remotes, at most 4.
+	Shards int `toml:"shards,omitempty"`
 	// BWLimit is what all rsyncs to the remote may send together, in KiB a second
 	// or with a suffix, such as "10m". Empty means no limit.
 	BWLimit string `toml:"bwlimit,omitempty"`

@@ -58,6 +58,7 @@ var full = Config{
 			RsyncOptions: []string{"--omit-dir-times"},
 			MaxDirty:     20000,
 			Standbys:     new(0),
+			Shards:       3,
 			BWLimit:      "10m",
 			Nice:         10,
 			IONice:       "idle",

@@ -178,6 +178,9 @@ func (v *validation) remote(key string, r Root, m Remote, check Checker) {
 	if m.Parallel < 0 || m.Parallel > maxParallel {
 		v.add(key+".parallel", `root %q: remote %q: key "parallel" is %d; write a number from 1 to %d`, r.Path, m.Name, m.Parallel, maxParallel)
 	}
+	if m.Shards < 0 {
+		v.add(key+".shards", `root %q: remote %q: key "shards" is %d; write a number of rsyncs above 0`, r.Path, m.Name, m.Shards)
+	}
 	if check == nil {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -22,6 +23,10 @@ import (
 // rootCheck is how often the root's identity is checked, and looked for while
 // it is missing.
 const rootCheck = time.Second
+
+// maxShards is how many rsyncs share a comparison of everything if nothing else
+// is asked for.
+const maxShards = 4
 
 // errNotWatched says that no session watches a root now.
 var errNotWatched = errors.New("not watched now")
@@ -95,6 +100,7 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		r.senders[m.Name] = s
 		cfg.Remotes = append(cfg.Remotes, scheduler.RemoteConfig{
 			Name: m.Name, Sender: s, MaxDirty: m.MaxDirty, Parallel: m.Parallel, Ready: s.Ready, Resumes: s.Resumes(), Limits: s.Limits(),
+			Shards: r.engine.shards(m),
 		})
 	}
 	if r.engine.opts.Tune != nil {
@@ -124,6 +130,22 @@ func (r *root) events() scheduler.Events {
 	}
 	r.tellPlugins(&ev)
 	return ev
+}
+
+// shards is how many rsyncs share a comparison of everything with remote m.
+func (e *Engine) shards(m config.Remote) int {
+	n := m.Shards
+	if n == 0 {
+		remotes := 0
+		for _, r := range e.conf.Roots {
+			remotes += len(r.Remotes)
+		}
+		n = min(maxShards, 2*runtime.NumCPU()/remotes)
+	}
+	if e.conf.MaxRsyncs > 0 {
+		n = min(n, e.conf.MaxRsyncs)
+	}
+	return max(1, n)
 }
 
 // sender makes the transport of one remote.

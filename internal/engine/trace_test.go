@@ -57,6 +57,9 @@ func (tr *trace) events(string) scheduler.Events {
 			tr.runs[remote]++
 		},
 		Ended: func(remote string, b scheduler.Batch, r scheduler.Result, took time.Duration) {
+			if n := len(b.Shards); n > 0 {
+				say("%s: %d was shared by %d", remote, b.ID, n)
+			}
 			say("%s: end %d %s after %s: %s code %d %s failed %v", remote, b.ID, b.Form, took, r.Class, r.Code, r.Message, r.Failed)
 		},
 		State: func(remote string, s scheduler.State, reason string) { say("%s: %s %s", remote, s, reason) },
