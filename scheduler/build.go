@@ -203,7 +203,7 @@ func (r *remote) build(entries []coalesce.Entry, now int64) *flight {
 		},
 		entries: first.entries(), preview: first.purpose == counting, cleared: first.purpose == clearing,
 		deletes: first.deletes, born: first.born, deleters: first.deleters(), bases: basesOf(first),
-		big: first.purpose == bulky, bigSize: s.bigSize, search: search,
+		big: first.purpose == bulky, bytes: first.bytes, bigSize: s.bigSize, search: search,
 	}
 	if f.deletes > 0 || f.wide() || f.cleared {
 		if !r.mayDelete(f, now) {

@@ -26,6 +26,7 @@ type flight struct {
 	bases   []string
 	cancel  context.CancelFunc
 	big     bool     // its items are large files, or were
+	bytes   int64    // size of the listed files
 	bigSize int64    // the size from which a file is large, when it was built
 	shards  int      // how many a full run may be divided into
 	search  []Item   // items below which large files are to be looked for

@@ -47,6 +47,22 @@ func (p purpose) rank() purpose { return min(p, plain) }
 type speed struct {
 	rate float64 // bytes a second; 0: not known
 	cuts int     // large files that were cut since the last that arrived
+	// spared is which part of the bytes of large files, listed of late, did not go
+	// over the wire: the remote had them.
+	spared float64
+}
+
+// listed takes in what a run with large files of so many bytes sent.
+func (p *speed) listed(bytes, wire int64) {
+	if bytes > 0 {
+		p.spared = (p.spared + 1 - min(1, float64(wire)/float64(bytes))) / 2
+	}
+}
+
+// large is how many bytes of large files one run should list. After a full run
+// all are listed, and most are there already.
+func (p *speed) large() int64 {
+	return int64(float64(p.in(bulkyTime, 16*bigFile)) / max(1-p.spared, 1e-6))
 }
 
 // learn takes in what a run sent in d.
@@ -151,7 +167,7 @@ func (r *remote) trim(b *bucket, now int64) (trimmed bool) {
 	switch b.purpose {
 	case plain:
 	case bulky:
-		limit, free = r.speed.in(bulkyTime, 16*bigFile), -1
+		limit, free = r.speed.large(), -1
 	default:
 		return false
 	}

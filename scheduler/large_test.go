@@ -248,3 +248,116 @@ func TestSettled(t *testing.T) {
 		b.quiet(0, time.Hour)
 	})
 }
+
+func TestTrim(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		purpose purpose
+		pace    pace
+		sizes   []int64 // in the order of their age, the oldest first
+		want    int     // how many go
+	}{
+		{"small ones", plain, pace{}, []int64{1000, 2000, 3000}, 3},
+		{"a lot", plain, pace{}, []int64{200 << 20, 200 << 20, 1 << 20}, 2},
+		{"more than a second takes", plain, pace{rate: 10 << 20}, []int64{6 << 20, 6 << 20, 3 << 20}, 2},
+		{"the first, whatever it takes", plain, pace{rate: 1 << 20}, []int64{6 << 20, 2 << 20}, 1},
+		{"tiny ones always", plain, pace{rate: 1 << 20}, []int64{6 << 20, 2 << 20, 10, tiny, tiny + 1}, 3},
+		{"large ones", bulky, pace{}, []int64{600 << 20, 600 << 20}, 1},
+		{"large ones to a slow remote", bulky, pace{rate: 1 << 20}, []int64{2 << 20, 2 << 20, 17 << 20}, 2},
+		{"large ones that are there", bulky, pace{spared: 0.75}, []int64{1 << 30, 1 << 30, 2 << 30, 1 << 30}, 3},
+		{"to be counted", counting, pace{rate: 1}, []int64{1 << 40, 1 << 40}, 2},
+	} {
+		r := &remote{dirty: coalesce.NewSet(), pace: c.pace, conf: RemoteConfig{MaxDirty: 100}}
+		b := &bucket{purpose: c.purpose, items: map[string]Item{}}
+		for i, size := range c.sizes {
+			// By name the newest comes first.
+			path := string(rune('z' - i))
+			b.add(placed{entry: coalesce.Entry{Path: path, Flags: coalesce.Content, Since: int64(i)}, item: Item{Path: path}, size: size})
+		}
+		trimmed := r.trim(b, 100)
+		if len(b.placed) != c.want || len(b.items) != c.want || r.dirty.Len() != len(c.sizes)-c.want || trimmed != (c.want < len(c.sizes)) {
+			t.Errorf("%s: %d go, %d wait, %v", c.name, len(b.placed), r.dirty.Len(), trimmed)
+		}
+		if _, oldest := b.items["z"]; !oldest {
+			t.Errorf("%s: the oldest waits", c.name)
+		}
+	}
+}
+
+func TestPace(t *testing.T) {
+	r := &remote{cfg: Config{BigFile: bigFile}}
+	want := func(what string, got, want int64) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	want("not known", r.bigSize(), bigFile)
+	r.pace.learn(1000, time.Second)
+	want("a run too small to tell", r.bigSize(), bigFile)
+	r.pace.learn(10<<20, time.Second)
+	want("10 MiB/s", r.bigSize(), 5<<20)
+	r.pace.learn(50<<20, time.Second)
+	want("a faster one", r.bigSize(), 10<<20)
+	for range 50 {
+		r.pace.learn(1<<20, 10*time.Second)
+	}
+	want("slow", r.bigSize(), bigLeast)
+	r.cfg.BigFile = 1000
+	want("as configured", r.bigSize(), 1000)
+	r.cfg.BigFile = -1
+	want("none", r.bigSize(), noBig)
+
+	p := pace{}
+	want("unknown", p.large(), 16*bigFile)
+	p.listed(1<<30, 1<<30)
+	want("all was sent", p.large(), 16*bigFile)
+	p.listed(1<<30, 0)
+	want("all was there", p.large(), 32*bigFile)
+	p.listed(1<<30, 0)
+	want("again", p.large(), 64*bigFile)
+	p.listed(1<<30, 2<<30)
+	p.listed(1<<30, 2<<30)
+	if p.large() > 20*bigFile {
+		t.Errorf("after much was sent: %d", p.large())
+	}
+}
+
+func TestRoom(t *testing.T) {
+	for _, c := range []struct {
+		parallel, plain, large int
+		failing, full          bool
+		wantPlain, wantLarge   int
+	}{
+		{2, 0, 0, false, false, 2, 1},
+		{2, 1, 0, false, false, 1, 1},
+		{2, 2, 0, false, false, 0, 0},
+		{2, 0, 1, false, false, 1, 0},
+		{2, 1, 1, false, false, 0, 0},
+		{4, 1, 2, false, false, 1, 1},
+		{4, 0, 3, false, false, 1, 0},
+		{1, 0, 0, false, false, 1, 1},
+		{1, 0, 1, false, false, 1, 0},
+		{2, 0, 0, true, false, 1, 1},
+		{2, 0, 1, true, false, 1, 0},
+		{2, 1, 0, true, false, 0, 0},
+		{2, 0, 0, false, true, 2, 0},
+	} {
+		r := &remote{conf: RemoteConfig{Parallel: c.parallel}, cfg: Config{Now: clock}}
+		for range c.plain {
+			r.flights = append(r.flights, &flight{})
+		}
+		for range c.large {
+			r.flights = append(r.flights, &flight{big: true})
+		}
+		if c.failing {
+			r.attempts = 1
+		}
+		if c.full {
+			r.full = &owed{}
+		}
+		if plain, large := r.room(); plain != c.wantPlain || large != c.wantLarge {
+			t.Errorf("%+v: room for %d and %d", c, plain, large)
+		}
+	}
+}

@@ -116,6 +116,7 @@ func (r *remote) count(f *flight, res Result) {
 	r.speed.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
 	if f.big && (res.Class == OK || res.Class == Partial) {
 		r.speed.cuts = 0
+		r.speed.listed(f.bytes, res.Stats.Wire)
 	}
 }
 

@@ -140,7 +140,7 @@ func (e *Engine) shards(m config.Remote) int {
 		for _, r := range e.conf.Roots {
 			remotes += len(r.Remotes)
 		}
-		n = min(maxShards, 2*runtime.NumCPU()/remotes)
+		n = min(maxShards, (runtime.NumCPU()+remotes-1)/remotes)
 	}
 	if e.conf.MaxRsyncs > 0 {
 		n = min(n, e.conf.MaxRsyncs)
