@@ -278,7 +278,12 @@ func (r *remote) sort(s *sorting, e coalesce.Entry, at found, look *looker, now 
 		s.deepRacy, s.anyRacy = at.path, true
 	}
 	p.deletes = it.Missing || it.Children || k.form.Deep()
-	s.bucket(s.sized(k, p)).add(p)
+	if k = s.sized(k, p); k.purpose == bulky && r.late.meets(e) {
+		r.insert(e, now)
+		s.waits = true
+		return
+	}
+	s.bucket(k).add(p)
 }
 
 // sized is k, or the kind for large files if p is one.

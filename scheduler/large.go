@@ -239,6 +239,9 @@ func (f *flight) follow(e coalesce.Entry) {
 // or there is no such file any more.
 func (r *remote) obstruct(f *flight, e coalesce.Entry, now int64) {
 	_, same := f.item(e.Path)
+	if !same && !light(e) && e.Since < now-patience && f.below(e.Path) {
+		r.late.add(e.Path) // no more large files are begun below it
+	}
 	switch {
 	case f.cut:
 	case e.Has(coalesce.Gone) && r.lost(f):

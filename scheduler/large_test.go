@@ -249,6 +249,27 @@ func TestSettled(t *testing.T) {
 	})
 }
 
+// What waits for large files below it is not kept waiting by others of them.
+func TestLargeFilesInTurn(t *testing.T) {
+	tune := func(c *Config) {
+		large(c)
+		c.Remotes[0].Parallel = 4
+	}
+	inBubble(t, 1, tune, func(b *bench) {
+		one := b.inFlight("d/one")
+		b.writeLarge("e/two", "e/three", "z")
+		b.send(attr(""))
+		pass(2 * time.Second)
+		b.send(changed("e/two"))
+		b.quiet(0, time.Hour) // one more could be in flight
+		one.ok()
+		b.expect(0, "flat [/]").ok()
+		b.expect(0, "flat [e/two]").keeps(t, true)
+		b.send(changed("e/three"))
+		b.expect(0, "flat [e/three]").keeps(t, true)
+	})
+}
+
 func TestTrim(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -257,15 +278,15 @@ func TestTrim(t *testing.T) {
 		sizes   []int64 // in the order of their age, the oldest first
 		want    int     // how many go
 	}{
-		{"small ones", plain, pace{}, []int64{1000, 2000, 3000}, 3},
-		{"a lot", plain, pace{}, []int64{200 << 20, 200 << 20, 1 << 20}, 2},
-		{"more than a second takes", plain, pace{rate: 10 << 20}, []int64{6 << 20, 6 << 20, 3 << 20}, 2},
-		{"the first, whatever it takes", plain, pace{rate: 1 << 20}, []int64{6 << 20, 2 << 20}, 1},
-		{"tiny ones always", plain, pace{rate: 1 << 20}, []int64{6 << 20, 2 << 20, 10, tiny, tiny + 1}, 3},
-		{"large ones", bulky, pace{}, []int64{600 << 20, 600 << 20}, 1},
-		{"large ones to a slow remote", bulky, pace{rate: 1 << 20}, []int64{2 << 20, 2 << 20, 17 << 20}, 2},
-		{"large ones that are there", bulky, pace{spared: 0.75}, []int64{1 << 30, 1 << 30, 2 << 30, 1 << 30}, 3},
-		{"to be counted", counting, pace{rate: 1}, []int64{1 << 40, 1 << 40}, 2},
+		{"small ones", plain, speed{}, []int64{1000, 2000, 3000}, 3},
+		{"a lot", plain, speed{}, []int64{200 << 20, 200 << 20, 1 << 20}, 2},
+		{"more than a second takes", plain, speed{rate: 10 << 20}, []int64{6 << 20, 6 << 20, 3 << 20}, 2},
+		{"the first, whatever it takes", plain, speed{rate: 1 << 20}, []int64{6 << 20, 2 << 20}, 1},
+		{"tiny ones always", plain, speed{rate: 1 << 20}, []int64{6 << 20, 2 << 20, 10, tiny, tiny + 1}, 3},
+		{"large ones", bulky, speed{}, []int64{600 << 20, 600 << 20}, 1},
+		{"large ones to a slow remote", bulky, speed{rate: 1 << 20}, []int64{2 << 20, 2 << 20, 17 << 20}, 2},
+		{"large ones that are there", bulky, speed{spared: 0.75}, []int64{1 << 30, 1 << 30, 2 << 30, 1 << 30}, 3},
+		{"to be counted", counting, speed{rate: 1}, []int64{1 << 40, 1 << 40}, 2},
 	} {
 		r := &remote{dirty: coalesce.NewSet(), pace: c.pace, conf: RemoteConfig{MaxDirty: 100}}
 		b := &bucket{purpose: c.purpose, items: map[string]Item{}}
@@ -293,14 +314,14 @@ func TestPace(t *testing.T) {
 		}
 	}
 	want("not known", r.bigSize(), bigFile)
-	r.pace.learn(1000, time.Second)
+	r.speed.learn(1000, time.Second)
 	want("a run too small to tell", r.bigSize(), bigFile)
-	r.pace.learn(10<<20, time.Second)
+	r.speed.learn(10<<20, time.Second)
 	want("10 MiB/s", r.bigSize(), 5<<20)
-	r.pace.learn(50<<20, time.Second)
+	r.speed.learn(50<<20, time.Second)
 	want("a faster one", r.bigSize(), 10<<20)
 	for range 50 {
-		r.pace.learn(1<<20, 10*time.Second)
+		r.speed.learn(1<<20, 10*time.Second)
 	}
 	want("slow", r.bigSize(), bigLeast)
 	r.cfg.BigFile = 1000
@@ -308,7 +329,7 @@ func TestPace(t *testing.T) {
 	r.cfg.BigFile = -1
 	want("none", r.bigSize(), noBig)
 
-	p := pace{}
+	p := speed{}
 	want("unknown", p.large(), 16*bigFile)
 	p.listed(1<<30, 1<<30)
 	want("all was sent", p.large(), 16*bigFile)

@@ -86,6 +86,7 @@ type remote struct {
 
 	progress    progressBox
 	speed       speed
+	late        starved // what has waited long for large files, at the last pick
 	badge       badge
 	counts      Counts
 	lastSuccess time.Time

@@ -123,6 +123,7 @@ func (r *remote) pick(now int64) []coalesce.Entry {
 	settled := r.settled(now)
 	moving := r.moving(settled)
 	starved := starved{}
+	r.late = nil
 	size := 0
 	visit := func(e coalesce.Entry) bool {
 		if len(picked) >= maxPick || size >= maxList {
@@ -136,6 +137,9 @@ func (r *remote) pick(now int64) []coalesce.Entry {
 				if f.big {
 					if light(e) && r.besides(e.Path) {
 						continue
+					}
+					if r.late == nil {
+						r.late = map[string]bool{}
 					}
 					r.obstruct(f, e, now)
 				} else if e.Since < now-patience && f.below(e.Path) {
