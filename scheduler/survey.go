@@ -170,14 +170,15 @@ func (s *surveyor) file(at int, name, path string) (size int64, err error) {
 	return 0, nil
 }
 
-// takeLeft makes dirty what f, which has succeeded, left out.
+// takeLeft makes dirty what f, which has succeeded, left out. Nothing is known of
+// its content, so it goes in the way in which f compared all else.
 func (r *remote) takeLeft(f *flight, now int64) {
 	since, seq := oldest(f.entries)
 	if f.full != nil {
 		since, seq = f.full.since, f.full.seq
 	}
 	for _, path := range f.left {
-		e := coalesce.Entry{Path: path, Flags: coalesce.Content | coalesce.Attr, Since: since, Last: now, Seq: seq}
+		e := coalesce.Entry{Path: path, Flags: coalesce.Attr, Since: since, Last: now, Seq: seq}
 		if f.batch.Form == Racy || f.batch.Form == DeepRacy {
 			e.Flags |= coalesce.Racy
 		}
