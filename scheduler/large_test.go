@@ -279,7 +279,7 @@ func TestTrim(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		purpose purpose
-		pace    pace
+		speed   speed
 		sizes   []int64 // in the order of their age, the oldest first
 		want    int     // how many go
 	}{
@@ -293,8 +293,8 @@ func TestTrim(t *testing.T) {
 		{"large ones that are there", bulky, speed{spared: 0.75}, []int64{1 << 30, 1 << 30, 2 << 30, 1 << 30}, 3},
 		{"to be counted", counting, speed{rate: 1}, []int64{1 << 40, 1 << 40}, 2},
 	} {
-		r := &remote{dirty: coalesce.NewSet(), pace: c.pace, conf: RemoteConfig{MaxDirty: 100}}
-		b := &bucket{purpose: c.purpose, items: map[string]Item{}}
+		r := &remote{dirty: coalesce.NewSet(), speed: c.speed, conf: RemoteConfig{MaxDirty: 100}}
+		b := newBucket(kind{purpose: c.purpose})
 		for i, size := range c.sizes {
 			// By name the newest comes first.
 			path := string(rune('z' - i))
