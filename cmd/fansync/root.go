@@ -37,7 +37,7 @@ The content of SRC goes into DEST, with deletions.`,
 	}
 	m.register(cmd)
 	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	cmd.AddCommand(runCommand(), checkCommand(), statusCommand(), flushCommand(), resumeCommand(), receiveCommand(), watchCommand(), sersyncCommand(), versionCommand())
+	cmd.AddCommand(runCommand(), checkCommand(), statusCommand(), flushCommand(), resumeCommand(), receiveCommand(), watchCommand(), sersyncCommand(), importCommand(), versionCommand())
 	return cmd
 }
 

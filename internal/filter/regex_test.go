@@ -56,6 +56,18 @@ func TestRegexRules(t *testing.T) {
 	}
 }
 
+// TestRegexLong: an expression too long for patterns is one all the same.
+func TestRegexLong(t *testing.T) {
+	long := strings.Repeat("a", 100_000)
+	x, err := ParseRegex(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, exact := x.Rules(); exact || !x.Excluded(long, false) || x.Excluded(long+"a", false) {
+		t.Error("a long literal")
+	}
+}
+
 func TestRegexExcluded(t *testing.T) {
 	for _, c := range []struct {
 		expr, path string

@@ -9,6 +9,10 @@ import (
 // maxForms bounds the patterns that one expression may become.
 const maxForms = 64
 
+// maxExpr is the longest expression that is made patterns of; the work grows with
+// the square of the length.
+const maxExpr = 500
+
 // maxTimes bounds a counted repetition.
 const maxTimes = 16
 
@@ -36,6 +40,9 @@ type form []part
 // rulesOf gives rules that exclude what the expression matches; false if
 // patterns cannot say it. The expression has one character for each byte.
 func rulesOf(expr string) ([]string, bool) {
+	if len(expr) > maxExpr {
+		return nil, false
+	}
 	re, err := syntax.Parse(expr, syntax.Perl|syntax.DotNL)
 	if err != nil {
 		return nil, false

@@ -160,6 +160,37 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestRoundTrip: what is imported is the same configuration, of a file with
+// everything switched on.
+func TestRoundTrip(t *testing.T) {
+	all := edited(t, `<param prefix="/bin/sh"`, `<param prefix="'/a b' \"`, `watch="/opt/tongbu">`+"\n\t    <remote", "watch=\"/opt/a 'b' &quot;c&quot; #\">\n\t    <remote")
+	all = bytes.ReplaceAll(all, []byte(`start="false"`), []byte(`start="true"`))
+	all = bytes.ReplaceAll(all, []byte(`<ssh start="true"`), []byte(`<ssh start="false"`))
+	for _, opts := range []Options{{}, {Compare: true}, {Threads: 3}} {
+		for _, data := range [][]byte{all, shipped(t)} {
+			want := decode(t, data, opts).Config
+			text, err := want.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := config.Decode("imported", text)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if diff := cmp.Diff(want.WithDefaults(), got.WithDefaults(), same); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if err := got.Validate(nil); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	gbk := decode(t, edited(t, "/opt/tongbu", "/opt/\xd6\xd0"), Options{})
+	if _, err := gbk.Config.Encode(); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("a path that TOML cannot hold: %v", err)
+	}
+}
+
 // TestMissing: what is not there has the value of the shipped file.
 func TestMissing(t *testing.T) {
 	small := `<head><sersync><localpath watch="/opt/tongbu"><remote ip="127.0.0.1" name="tongbu1"/></localpath></sersync></head>`
