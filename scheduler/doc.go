@@ -38,6 +38,7 @@
 //     waits. What a run finds to delete beyond its list is bounded by MaxDelete.
 //   - A remote keeps at most MaxDirty paths; beyond that it forgets them all
 //     and owes itself a full run.
+//   - Where the Senders delete by name only (Listed), removals are always listed.
 //   - No remote waits for another: a send that lasts longer than a second no
 //     longer counts against the pool.
 package scheduler

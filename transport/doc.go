@@ -2,7 +2,8 @@
 //
 // In flow scheduler.Batch values, out flow scheduler.Result values; nothing
 // else leaves the package, and no file is opened here but the source root (to
-// look names up in it) and, for a moment, the password file.
+// look names up in it), for a moment the password file, and one of our own for
+// rules that are too many for arguments.
 //
 // A Send is one rsync: its working directory is the very directory that
 // OpenRoot opened and verified, and its source argument is ".", which rsync
@@ -27,6 +28,10 @@
 // Large files are received so that a cut run can go on (pieces.go). What it
 // leaves at the remote is deleted when no large file waits any more: the one
 // thing that the package remembers from run to run.
+//
+// What is deleted beyond the list is a choice (deletes.go), and rules of a run's
+// own keep back what the filters cannot say in patterns (veto.go), or delete what
+// the remote does not take by name (rules.go).
 //
 // Send owns six goroutines (the feeder of the list, a reader for each of the
 // two outputs, the killer, the watchdog and the one that hurries the connection)

@@ -118,3 +118,51 @@ func TestSersyncPluginPathDoesNotHijack(t *testing.T) {
 	mirrortest.WaitEqual(t, d.src, d.dst, patience, mirrortest.DiffOptions{})
 	d.equal(t)
 }
+
+// What a plugin hears of each kind of change is the changed paths, each once, and
+// not the directories above them.
+func TestSersyncPluginEvents(t *testing.T) {
+	r := newReceiver(t)
+	d := newDropIn(t, withSocket(t, r.port(), "/placeholder"))
+	d.xml = strings.Replace(d.xml, "/placeholder", d.src, 1)
+	at := func(name string) string { return filepath.Join(d.src, "d/e", name) }
+	putText(t, "x", at("before"))
+	putText(t, "x", at("tree/x"))
+	d.start(t, sersync.Options{Compare: true})
+	d.equal(t)
+	for _, step := range []struct {
+		name string
+		do   func()
+		want []string
+	}{
+		{"create", func() { putText(t, "x", at("f")) }, []string{"f"}},
+		{"write", func() { putText(t, "xy", at("f")) }, []string{"f"}},
+		{"rename", func() { must(t, os.Rename(at("f"), at("g"))) }, []string{"f", "g"}},
+		{"remove", func() { must(t, os.Remove(at("g"))) }, []string{"g"}},
+		{"rename a directory", func() { must(t, os.Rename(at("tree"), at("wood"))) }, []string{"tree", "wood"}},
+		{"remove a directory", func() { must(t, os.RemoveAll(at("wood"))) }, []string{"wood"}},
+	} {
+		step.do()
+		d.equal(t)
+		var got []string
+		waitFor(t, step.name, func() bool {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			got = slices.Clone(r.got)
+			return len(got) >= len(step.want)
+		})
+		slices.Sort(got)
+		for i, name := range step.want {
+			step.want[i] = at(name)
+		}
+		if !slices.Equal(got, step.want) {
+			t.Errorf("%s: told %q, want %q", step.name, got, step.want)
+		}
+		r.mu.Lock()
+		r.got = nil
+		r.mu.Unlock()
+	}
+	if st := d.Status().Plugins; len(st) != 1 || st[0].Told != 8 || st[0].Failed+st[0].Lost > 0 {
+		t.Errorf("%+v", st)
+	}
+}

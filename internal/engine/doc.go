@@ -15,8 +15,12 @@
 //	    replaced or emptied suspends all sends with that reason; when it is back
 //	    a new session begins, and every remote is compared whole.
 //
+// Beside the flow, plugins hear of what a remote has acknowledged, the failure log
+// tells what failed twice, and full_every makes everything due to be compared.
+// None of them is waited for.
+//
 // Ownership: Run owns one goroutine per root, which owns its scheduler and its
-// sessions; a session owns watcher, coalescer, links and guard check. Each
+// sessions, and one each for the plugins and the failure log; a session owns watcher, coalescer, links and guard check. Each
 // stage closes its output after its last send; cancellation enters at the
 // watcher only, and when Run returns every goroutine and every rsync has ended.
 package engine
