@@ -94,13 +94,13 @@ func (r *Rsync) vetoed(root *os.File, b scheduler.Batch) ([]string, error) {
 		if !wide || it.Missing || it.Path != "" && !isRealDir(root, it.Path) {
 			continue
 		}
-		err := r.vetoedBelow(os.DirFS(base), it.Path, b.Form.Deep(), plain, func(path string) { rules = append(rules, "- /"+pattern(path, false)) })
+		err := r.vetoedBelow(base, it.Path, b.Form.Deep(), plain, func(path string) { rules = append(rules, "- /"+pattern(path, false)) })
 		if err != nil {
 			return nil, err
 		}
 	}
 	if b.Form == scheduler.Full {
-		err = r.vetoedBelow(os.DirFS(base), "", true, plain, func(path string) { rules = append(rules, "- /"+pattern(path, false)) })
+		err = r.vetoedBelow(base, "", true, plain, func(path string) { rules = append(rules, "- /"+pattern(path, false)) })
 	}
 	return rules, err
 }
@@ -127,7 +127,7 @@ func (r *Rsync) vetoedBelow(tree fs.FS, dir string, deep bool, plain *filter.Fil
 		case r.cfg.Veto(path, e.IsDir()):
 			found(path)
 		case e.IsDir() && deep && !plain.Excluded(path, true):
-			if err := r.vetoedBelow(tree, path, true, plain, found); err != nil {
+			if err := r.vetoedBelow(base, path, true, plain, found); err != nil {
 				return err
 			}
 		}

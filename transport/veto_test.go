@@ -17,14 +17,14 @@ func vetoed(path string, _ bool) bool { return regexp.MustCompile(`[0-9]{3,}$`).
 // excludes, odd names among it.
 func TestVeto(t *testing.T) {
 	p := newPair(t, Config{Veto: vetoed}, "")
-	write(t, p.src, "keep", "d/keep", "d/a123", "d/*456", "d/e\n789", "d000/x", "#111", "- 222", "\xff333")
+	write(t, p.src, "keep", "d/keep", "d/a123", "d/*456", "d/e\n789", "d000/x", "#111", "- 222", "\xff333", "\xfe/x/444", "\xfe/ok")
 	write(t, p.dst, "old", "d/old", "d/far777", "far888/y", "nl\n999", "[x]555", "\xfe444")
 	p.mustSend(scheduler.Full)
-	wantNames(t, p.dst, "[x]555", "d", "d/far777", "d/keep", "far888", "far888/y", "keep", "nl\n999", "\xfe444")
+	wantNames(t, p.dst, "[x]555", "d", "d/far777", "d/keep", "far888", "far888/y", "keep", "nl\n999", "\xfe444", "\xfe", "\xfe/ok", "\xfe/x")
 	write(t, p.src, "d/more", "d/b321")
 	write(t, p.dst, "d/gone")
 	p.mustSend(scheduler.Flat, "d/")
-	wantNames(t, p.dst, "[x]555", "d", "d/far777", "d/keep", "d/more", "far888", "far888/y", "keep", "nl\n999", "\xfe444")
+	wantNames(t, p.dst, "[x]555", "d", "d/far777", "d/keep", "d/more", "far888", "far888/y", "keep", "nl\n999", "\xfe444", "\xfe", "\xfe/ok", "\xfe/x")
 	write(t, p.src, "new/f", "new/g100")
 	p.mustSend(scheduler.Deep, "new", "d")
 	wantNames(t, filepath.Join(p.dst, "new"), "f")

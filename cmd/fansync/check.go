@@ -21,6 +21,9 @@ func checkCommand() *cobra.Command {
 			if err := conf.Validate(engine.CheckRemote); err != nil {
 				return usageError{err}
 			}
+			if err := engine.CheckPlugins(conf.Config); err != nil {
+				return usageError{err}
+			}
 			if err := transport.CheckVersion(cmd.Context(), ""); err != nil {
 				return err
 			}

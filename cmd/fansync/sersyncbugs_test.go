@@ -291,3 +291,47 @@ func TestSersyncFilterAndDirectories(t *testing.T) {
 	wantDir(t, filepath.Join(d.dst, "sub/info"), "x")
 	wantDir(t, filepath.Join(d.dst, "two"), "in the second")
 }
+
+// 14: with ssh and auth nothing could be mirrored, and the port of ssh could not
+// be chosen.
+func TestSersyncSSH(t *testing.T) {
+	sshd := mirrortest.StartSSHD(t)
+	d := newDropIn(t, shippedXML(t))
+	user, _, _ := strings.Cut(sshd.Dest(""), "@")
+	// The port comes from <userDefinedPort>, all else of the command from -e.
+	words := strings.Fields(sshd.SSH())
+	for i, w := range words {
+		if w == "-p" {
+			words = append(words[:i:i], words[i+2:]...)
+			break
+		}
+	}
+	for _, set := range [][3]string{
+		{"ssh", "start", "true"}, {"auth", "users", user}, {"userDefinedPort", "port", fmt.Sprint(sshd.Port())},
+		{"commonParams", "params", "-artuz -e '" + strings.Join(words, " ") + "'"}, {"remote", "name", d.dst},
+	} {
+		d.xml = attribute(t, d.xml, set[0], set[1], set[2])
+	}
+	putText(t, "x", d.src, "before")
+	d.start(t, sersync.Options{Compare: true})
+	d.equal(t)
+	for _, name := range hostile {
+		putText(t, "x", d.src, name)
+	}
+	d.equal(t)
+	noneRan(t, d.src, d.dst)
+}
+
+// Bytes of a path pass through, whatever the header of the file says.
+func TestSersyncPathInGBK(t *testing.T) {
+	d := newDropIn(t, shippedXML(t))
+	gbk := d.src + " \xd6\xd0\xce\xc4"
+	must(t, os.Rename(d.src, gbk))
+	d.xml = strings.Replace(d.xml, d.src, gbk, 1)
+	d.src = gbk
+	putText(t, "x", d.src, "before")
+	d.start(t, sersync.Options{Compare: true})
+	d.equal(t)
+	putText(t, "x", d.src, "live")
+	d.equal(t)
+}

@@ -103,6 +103,13 @@ func CheckRemote(root config.Root, r config.Remote) error {
 	return err
 }
 
+// CheckPlugins makes the plugins of conf and gives them up again, to find what is
+// wrong with them and the secrets they read.
+func CheckPlugins(conf config.Config) error {
+	_, err := plugin.New(conf.Plugins, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // hiddenIgnored is the warning of hidden_writes = "ignore".
 const hiddenIgnored = "hidden writes are ignored: a file that was changed under a name that is gone stays old at the remotes until it changes again, or everything is compared"
 

@@ -78,7 +78,9 @@ func (r *root) prepare(pool *scheduler.Pool) error {
 		Source: r, Pool: pool, Now: watcher.Now, Log: r.log,
 		Grace: time.Duration(r.engine.conf.Grace), Skip: r.ignores, Listed: r.conf.Delete == string(transport.DeleteListed),
 	}
-	cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
+	if r.conf.Delete != string(transport.DeleteOff) {
+		cfg.Limits = guard.Limits{Share: r.conf.Guard.MaxDeleteShare, Files: r.conf.Guard.MaxDeleteFiles}
+	}
 	cfg.Events = r.events()
 	cfg.Events.State = r.keepsReady(cfg.Events.State)
 	for _, w := range rootWarnings(r.conf) {
