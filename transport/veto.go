@@ -105,14 +105,11 @@ func (r *Rsync) vetoed(root *os.File, b scheduler.Batch) ([]string, error) {
 	return rules, err
 }
 
-// vetoedBelow calls found for the topmost excluded paths below dir.
-func (r *Rsync) vetoedBelow(tree fs.FS, dir string, deep bool, plain *filter.Filter, found func(path string)) error {
-	name := dir
-	if name == "" {
-		name = "."
-	}
-	entries, err := fs.ReadDir(tree, name)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, fs.ErrInvalid) {
+// vetoedBelow calls found for the topmost excluded paths below dir, which lies
+// in base.
+func (r *Rsync) vetoedBelow(base, dir string, deep bool, plain *filter.Filter, found func(path string)) error {
+	entries, err := os.ReadDir(base + "/" + dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil // it went away: news of that is under way
 	}
 	if err != nil {

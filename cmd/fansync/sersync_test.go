@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -57,5 +59,39 @@ func TestPlacesOf(t *testing.T) {
 			t.Errorf("%q and %q share %s", name, other, p.socket)
 		}
 		seen[p.socket] = name
+	}
+}
+
+// One process holds an instance; another is told its pid, and may have it when
+// the first is gone.
+func TestInstanceLock(t *testing.T) {
+	dir := t.TempDir()
+	i := instance{pid: filepath.Join(dir, "run", "x.pid"), log: filepath.Join(dir, "log", "x.log")}
+	one, err := i.lock()
+	must(t, err)
+	must(t, one.write())
+	if _, err := i.lock(); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("pid %d ", os.Getpid())) {
+		t.Errorf("a second one: %v", err)
+	}
+	one.release()
+	two, err := i.lock()
+	must(t, err)
+	two.release()
+	must(t, os.Symlink(filepath.Join(dir, "victim"), i.pid))
+	if _, err := i.lock(); err == nil {
+		t.Error("a link in the place of the pid file is followed")
+	}
+	log, err := openLog(i.log)
+	must(t, err)
+	info, err := log.Stat()
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("log of mode %v", info.Mode())
+	}
+	must(t, log.Close())
+	must(t, os.Remove(i.log))
+	must(t, os.Symlink(filepath.Join(dir, "victim"), i.log))
+	if _, err := openLog(i.log); err == nil {
+		t.Error("a link in the place of the log is followed")
 	}
 }

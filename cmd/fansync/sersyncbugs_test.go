@@ -13,6 +13,7 @@ import (
 
 	"github.com/fansync/fansync/internal/mirrortest"
 	"github.com/fansync/fansync/internal/sersync"
+	"github.com/fansync/fansync/scheduler"
 )
 
 // The tests below are named after what sersync 2.5.4 gets wrong.
@@ -204,19 +205,15 @@ func TestSersyncPartialFailure(t *testing.T) {
 	putText(t, "other", other, "wrong")
 	putText(t, "x", d.src, "good")
 	putText(t, "in the way", d.dst, "d", "kept", "x")
-	must(t, unix.Mount(filepath.Join(d.dst, "d"), filepath.Join(d.dst, "d"), "", unix.MS_BIND, ""))
-	t.Cleanup(func() {
-		if err := unix.Unmount(filepath.Join(d.dst, "d"), unix.MNT_DETACH); err != nil && err != syscall.EINVAL {
-			t.Error(err)
-		}
-	})
+	blocked := filepath.Join(d.dst, "d")
+	mirrortest.Mount(t, blocked, blocked, "", unix.MS_BIND, "")
 	putText(t, "a file, where the remote cannot take one", d.src, "d")
 	d.start(t, sersync.Options{Compare: true})
 	waitFor(t, "the failure in the status", func() bool {
 		r := d.Status().Roots[0].Remotes
 		return len(r) > 0 && r[0].Failing == 1 && r[0].Failures[0].Path == "d"
 	})
-	must(t, unix.Unmount(filepath.Join(d.dst, "d"), unix.MNT_DETACH))
+	mirrortest.Unmount(t, blocked)
 	d.equal(t)
 	if _, err := os.Stat(filepath.Join(d.dst, "wrong")); err == nil {
 		t.Error("another directory was mirrored")
@@ -334,4 +331,27 @@ func TestSersyncPathInGBK(t *testing.T) {
 	d.equal(t)
 	putText(t, "x", d.src, "live")
 	d.equal(t)
+}
+
+// Parameters without -a mirror what they say and no more, and that is no failure.
+func TestSersyncWithoutArchive(t *testing.T) {
+	d := newDropIn(t, attribute(t, shippedXML(t), "commonParams", "params", "-rtz --exclude=*.bak"))
+	putText(t, "x", d.src, "a", "f")
+	d.start(t, sersync.Options{Compare: true})
+	d.flush(t)
+	must(t, os.Symlink("f", filepath.Join(d.src, "a", "link")))
+	must(t, syscall.Mkfifo(filepath.Join(d.src, "a", "pipe"), 0o600))
+	putText(t, "x", d.src, "a", "g")
+	putText(t, "x", d.src, "a", "h.bak")
+	must(t, os.Chmod(filepath.Join(d.src, "a", "f"), 0o600))
+	d.flush(t)
+	wantDir(t, filepath.Join(d.dst, "a"), "f", "g")
+	info, err := os.Stat(filepath.Join(d.dst, "a", "f"))
+	must(t, err)
+	if info.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	if st := d.Status().Roots[0].Remotes[0]; st.Failing > 0 || st.State != scheduler.Live {
+		t.Errorf("%+v", st)
+	}
 }

@@ -241,7 +241,7 @@ func (r *reader) concat(e *ast.StringConcatOpExpr, depth int) (value, error) {
 		case float64:
 			b.WriteString(strconv.FormatFloat(v, 'g', -1, 64))
 		default:
-			return nil, fmt.Errorf("%d: only strings and numbers can be joined by ..", e.Line())
+			return nil, fmt.Errorf("%d: only strings and numbers can be joined to a text", e.Line())
 		}
 	}
 	if b.Len() > maxText {
