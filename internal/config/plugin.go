@@ -132,9 +132,9 @@ func (v *validation) plugin(key string, p Plugin) {
 	if p.Timeout < 0 {
 		bad("timeout", `timeout is %v; write a time above 0, such as "30s"`, p.Timeout)
 	}
-	for field, file := range map[string]string{"password_file": p.PasswordFile, "token_file": p.TokenFile, "hmac_file": p.HMACFile} {
-		if file != "" && !filepath.IsAbs(file) {
-			bad(field, "%s %q is relative; write its whole path", field, file)
+	for _, f := range [][2]string{{"password_file", p.PasswordFile}, {"token_file", p.TokenFile}, {"hmac_file", p.HMACFile}} {
+		if f[1] != "" && !filepath.IsAbs(f[1]) {
+			bad(f[0], "%s %q is relative; write its whole path", f[0], f[1])
 		}
 	}
 	switch p.Type {

@@ -3,6 +3,8 @@ package plugin
 import (
 	"sync"
 	"time"
+
+	"github.com/fansync/fansync/coalesce"
 )
 
 const (
@@ -72,8 +74,8 @@ func (g *gather) arrived(remote string, c Change) {
 		return
 	}
 	if c.Full {
-		for _, w := range r.waiting {
-			w.at[remote] = true
+		for path, w := range r.waiting {
+			w.at[remote] = w.at[remote] || coalesce.Under(path, c.Path)
 		}
 		g.sweep(r, func(*waiting) bool { return false })
 	}

@@ -23,7 +23,8 @@ type Change struct {
 	Remote string
 	// Dir says that it was a directory when last heard of.
 	Dir bool
-	// Full says that everything was compared, so that any path may have arrived.
+	// Full says that all at and below Path was compared, so that any of it may
+	// have arrived.
 	Full bool
 }
 
@@ -108,9 +109,9 @@ func (h *Hub) Up(root, remote string, up bool) { h.gather.setUp(root, remote, up
 // entries.
 func (h *Hub) Synced(root, remote string, entries []coalesce.Entry) {
 	for _, e := range entries {
-		c := Change{Root: root, Path: e.Path, Dir: e.Has(coalesce.Dir), Full: e.Path == "" && e.Has(coalesce.Subtree)}
-		if e.Has(coalesce.Ghost) || e.Path == "" && !c.Full {
-			continue // it came and went and no remote has had it; or it is the root's own times
+		c, ok := changeOf(root, e)
+		if !ok {
+			continue
 		}
 		if len(h.each) > 0 {
 			one := c
@@ -121,6 +122,22 @@ func (h *Hub) Synced(root, remote string, entries []coalesce.Entry) {
 			h.gather.arrived(remote, c)
 		}
 	}
+}
+
+// changeOf is what an entry means to a listener; false: nothing.
+func changeOf(root string, e coalesce.Entry) (Change, bool) {
+	const news = coalesce.Content | coalesce.Name | coalesce.Moved | coalesce.Gone | coalesce.Wrote
+	c := Change{Root: root, Path: e.Path, Dir: e.Has(coalesce.Dir)}
+	switch {
+	case e.Has(coalesce.Ghost):
+		return c, false // it came and went, and no remote has had it
+	case e.Any(coalesce.Subtree|coalesce.Children) && !e.Any(news):
+		// Compared because events may have been lost; nobody knows what changed.
+		c.Full, c.Dir = true, true
+	case e.Path == "" || c.Dir && !e.Any(news):
+		return c, false // a directory's own attributes, which any change in it sets
+	}
+	return c, true
 }
 
 func (h *Hub) hand(to []*runner, c Change) {

@@ -257,11 +257,39 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
-// Ghosts never were anywhere.
-func TestGhostsAreNotTold(t *testing.T) {
+// What listeners hear of an entry, and what is none of their business.
+func TestChangeOf(t *testing.T) {
+	for want, e := range map[string]coalesce.Entry{
+		"":         {Path: "ghost", Flags: coalesce.Ghost | coalesce.Name},
+		" ":        {Flags: coalesce.Attr | coalesce.Dir},
+		"  ":       {Path: "d", Flags: coalesce.Attr | coalesce.Dir},
+		"full":     {Flags: coalesce.Subtree | coalesce.Dir},
+		"full d":   {Path: "d", Flags: coalesce.Subtree | coalesce.Dir},
+		"full d2":  {Path: "d2", Flags: coalesce.Children | coalesce.Attr | coalesce.Dir},
+		"f":        {Path: "f", Flags: coalesce.Content},
+		"chmodded": {Path: "chmodded", Flags: coalesce.Attr},
+		"new":      {Path: "new", Flags: coalesce.Name | coalesce.Dir | coalesce.Subtree},
+		"moved":    {Path: "moved", Flags: coalesce.Moved | coalesce.Dir | coalesce.Subtree},
+		"gone":     {Path: "gone", Flags: coalesce.Gone | coalesce.Dir},
+	} {
+		got := ""
+		if c, ok := changeOf("/r", e); ok {
+			got = c.Path
+			if c.Full {
+				got = strings.TrimSpace("full " + c.Path)
+			}
+		}
+		if got != strings.TrimSpace(want) {
+			t.Errorf("%+v: %q, want %q", e, got, want)
+		}
+	}
+}
+
+// sersync's kinds hear nothing of comparisons.
+func TestFullIsForJSON(t *testing.T) {
 	l := listen(t, "")
 	r := start(t, config.Plugin{Type: "socket", Format: "path", Address: l.Addr().String()})
-	r.Synced(r.root, "far", []coalesce.Entry{{Path: "ghost", Flags: coalesce.Ghost}, {Path: ""}, {Path: "", Flags: coalesce.Subtree | coalesce.Dir}})
+	r.Synced(r.root, "far", []coalesce.Entry{{Path: "", Flags: coalesce.Subtree | coalesce.Dir}})
 	r.arrive(t, "far", "real")
 	until(t, "one connection", func() bool { return len(l.all()) > 0 })
 	r.stop()

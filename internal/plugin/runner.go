@@ -76,11 +76,11 @@ func newRunner(conf config.Plugin, t teller, log *slog.Logger) (*runner, error) 
 
 // wants reports whether the plugin is to hear of c.
 func (r *runner) wants(c Change) bool {
+	abs := c.Abs()
 	if c.Full {
 		return (r.conf.Type == "http" || r.conf.Type == "socket" && r.conf.Format == "json") && len(r.include) == 0 &&
-			(r.conf.Path == "" || within(r.conf.Path, c.Root) || within(c.Root, r.conf.Path))
+			(r.conf.Path == "" || within(r.conf.Path, abs) || within(abs, r.conf.Path))
 	}
-	abs := c.Abs()
 	if r.conf.Path != "" && !within(abs, r.conf.Path) {
 		return false
 	}
