@@ -18,6 +18,9 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for _, n := range conf.notes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", n)
+			}
 			if err := conf.Validate(engine.CheckRemote); err != nil {
 				return usageError{err}
 			}
@@ -26,9 +29,6 @@ func checkCommand() *cobra.Command {
 			}
 			if err := transport.CheckVersion(cmd.Context(), ""); err != nil {
 				return err
-			}
-			for _, n := range conf.notes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s\n", n)
 			}
 			for _, w := range engine.Warnings(conf.Config) {
 				fmt.Fprintf(cmd.ErrOrStderr(), "warning: %s\n", w)
