@@ -22,7 +22,7 @@ func TestSyncedTellsWhatHasArrived(t *testing.T) {
 	}
 	inBubble(t, 1, listen, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("f", "g")
 		b.send(changed("f"), changed("g"))
 		c := b.expect(0, "flat [f g]")
@@ -42,7 +42,7 @@ func TestSyncedTellsWhatHasArrived(t *testing.T) {
 func TestFullKeepsNoBarrier(t *testing.T) {
 	inBubble(t, 1, nil, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.s.Full("it is time")
 		c := b.expect(0, "full [] max 0")
 		b.in <- coalesce.Change{Barriers: []uint64{1}}
@@ -58,7 +58,7 @@ func TestFullKeepsNoBarrier(t *testing.T) {
 func TestHurry(t *testing.T) {
 	inBubble(t, 1, func(c *Config) { c.BackoffMin, c.BackoffMax = time.Hour, time.Hour }, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("f")
 		b.send(changed("f"))
 		b.expect(0, "flat [f]").end(Result{Class: Transient, Message: "away"})
@@ -91,7 +91,7 @@ func TestListedKeepsNames(t *testing.T) {
 	for _, listed := range []bool{false, true} {
 		inBubble(t, 1, func(c *Config) { c.Listed = listed }, func(b *bench) {
 			b.live()
-			time.Sleep(time.Minute)
+			pass(time.Minute)
 			var entries []coalesce.Entry
 			for i := range 100 {
 				name := fmt.Sprintf("d/%03d", i)
