@@ -118,9 +118,10 @@ func (r *remote) removal(from string) (coalesce.Entry, bool) {
 // content of what is at the new one wherever size and mtime agree. It has if it
 // was in sync when it moved, and nothing was heard of it since: everything that
 // was dirty below the old name, or came below the new one, has left its flag in
-// one of the two entries, or stands in the dirty set still.
+// one of the two entries, or stands in the dirty set still. Racy alone says no
+// more than that a flight met the names: a write that it met is Content too.
 func (r *remote) untouched(e, old coalesce.Entry) bool {
-	const pure = coalesce.Name | coalesce.Dir
+	const pure = coalesce.Name | coalesce.Dir | coalesce.Racy
 	if e.Flags&^(pure|coalesce.Subtree|coalesce.Moved|coalesce.Attr) != 0 ||
 		old.Flags&^(pure|coalesce.Gone|coalesce.Uncounted) != 0 {
 		return false

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type bed struct {
 	sshd    *mirrortest.SSHD
 	sources []string // directories on different filesystems
 	dests   string
+	moves   atomic.Int64 // runs that took data from old names
 }
 
 // TestConvergence works random histories into a source, and demands after each
@@ -58,11 +60,16 @@ func TestConvergence(t *testing.T) {
 		n = 12
 	}
 	n, from := envInt(t, seedsEnv, n), envInt(t, fromEnv, 1)
-	b := bed{dests: t.TempDir(), sources: []string{t.TempDir(), mirrortest.TmpfsDir(t)}}
+	b := &bed{dests: t.TempDir(), sources: []string{t.TempDir(), mirrortest.TmpfsDir(t)}}
 	b.daemon = mirrortest.StartDaemon(t, mirrortest.DaemonConfig{
 		Modules: map[string]string{"m": b.dests}, User: "mirror", Password: "secret", Chroot: os.Geteuid() == 0,
 	})
 	b.sshd = mirrortest.StartSSHD(t)
+	t.Cleanup(func() {
+		if moves := b.moves.Load(); moves < int64(n)/4 {
+			t.Errorf("%d histories had no more than %d moves", n, moves)
+		}
+	})
 	for seed := from; seed < from+n; seed++ {
 		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			t.Parallel()
@@ -99,6 +106,10 @@ func (b *bed) history(t testing.TB, seed uint64) {
 		if seed%3 == 0 {
 			c.BigFile = 64 // most files have flights of their own
 		}
+		if seed%5 != 0 {
+			// Trees are small here: whatever was renamed is to be taken from its old name.
+			c.MoveMin = 1
+		}
 	}})
 	for round := range rounds {
 		if round > 0 {
@@ -132,6 +143,8 @@ func (b *bed) history(t testing.TB, seed uint64) {
 		}
 	}
 	e.stop(t)
+	_, runs := trace.total()
+	b.moves.Add(int64(runs[scheduler.Move] + runs[scheduler.MoveRacy] + runs[scheduler.Fuzzy]))
 	for _, p := range []string{src, src + ".outside", filepath.Join(b.dests, name+"-local"), filepath.Join(b.dests, name+"-daemon"), filepath.Join(b.dests, name+"-ssh")} {
 		if err := os.RemoveAll(p); err != nil {
 			t.Error(err)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +14,9 @@ import (
 type trace struct {
 	mu   sync.Mutex
 	text strings.Builder
-	runs map[string]int // by remote
+	runs map[string]int  // by remote
+	sent scheduler.Stats // by all runs: Wire and Literal
+	made map[scheduler.Form]int
 }
 
 func (tr *trace) Write(b []byte) (int, error) {
@@ -40,6 +43,13 @@ func (tr *trace) started(remote string) int {
 	return tr.runs[remote]
 }
 
+// total is what was sent so far, and by how many runs of each form.
+func (tr *trace) total() (scheduler.Stats, map[scheduler.Form]int) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.sent, maps.Clone(tr.made)
+}
+
 func (tr *trace) events(string) scheduler.Events {
 	say := func(format string, args ...any) {
 		tr.mu.Lock()
@@ -55,12 +65,20 @@ func (tr *trace) events(string) scheduler.Events {
 				tr.runs = map[string]int{}
 			}
 			tr.runs[remote]++
+			if tr.made == nil {
+				tr.made = map[scheduler.Form]int{}
+			}
+			tr.made[b.Form]++
 		},
 		Ended: func(remote string, b scheduler.Batch, r scheduler.Result, took time.Duration) {
 			if n := len(b.Shards); n > 0 {
 				say("%s: %d was shared by %d", remote, b.ID, n)
 			}
 			say("%s: end %d %s after %s: %s code %d %s failed %v", remote, b.ID, b.Form, took, r.Class, r.Code, r.Message, r.Failed)
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			tr.sent.Wire += r.Stats.Wire
+			tr.sent.Literal += r.Stats.Literal
 		},
 		State: func(remote string, s scheduler.State, reason string) { say("%s: %s %s", remote, s, reason) },
 	}

@@ -67,6 +67,9 @@ type doubts struct {
 	// trees are directories that were told to be compared contents and all, and
 	// since when, as looks.since.
 	trees fifo[string, int64]
+	// moved are the old paths, by the new ones, of directories that the remotes
+	// may take from there, contents unseen: what was told there is told.
+	moved fifo[string, string]
 }
 
 // state is a file as it was when its path was looked at to be told. While it
@@ -86,7 +89,7 @@ func newDoubts(blind bool) doubts {
 	return doubts{
 		blind: blind, blindAt: func(string) bool { return false }, began: now, clock: clock{offset: time.Now().UnixNano() - now},
 		told: newFIFO[uint64, state](toldPaths), marks: newFIFO[uint64, mark](markedPaths), seed: maphash.MakeSeed(),
-		trees: newFIFO[string, int64](toldTrees),
+		trees: newFIFO[string, int64](toldTrees), moved: newFIFO[string, string](toldTrees),
 	}
 }
 
@@ -171,8 +174,9 @@ func (d *doubts) mark(e coalesce.Entry, changed, left bool) bool {
 func (d *doubts) remember(e coalesce.Entry, a attrs, at looks) {
 	switch {
 	case !d.blind && !d.pending.on && !d.blindAt(e.Path):
-	case e.Has(coalesce.Subtree) && e.Any(coalesce.Moved|coalesce.Racy) && e.From == "":
-		// A remote may take what has an old name from there, contents unseen.
+	case e.Has(coalesce.Subtree) && e.From != "":
+		d.moved.put(e.Path, e.From)
+	case e.Has(coalesce.Subtree) && e.Any(coalesce.Moved|coalesce.Racy):
 		d.trees.put(e.Path, at.since)
 	case e.Any(coalesce.Content|coalesce.Racy) && a.regular() && (at.fine || a.ctime < at.since):
 		d.told.put(maphash.String(d.seed, e.Path), state{a.file, a.ctime})
@@ -181,12 +185,19 @@ func (d *doubts) remember(e coalesce.Entry, a attrs, at looks) {
 
 // known reports whether a file is as it was when it was told.
 func (d *doubts) known(f found) bool {
-	if s, ok := d.told.get(maphash.String(d.seed, f.link.path)); ok && s == (state{f.attrs.file, f.attrs.ctime}) {
+	told := func(path string) bool {
+		s, ok := d.told.get(maphash.String(d.seed, path))
+		return ok && s == state{f.attrs.file, f.attrs.ctime}
+	}
+	if told(f.link.path) {
 		return true
 	}
 	for dir := f.link.path; dir != ""; {
 		dir = coalesce.Parent(dir)
 		if since, ok := d.trees.get(dir); ok && f.attrs.ctime < since {
+			return true
+		}
+		if from, ok := d.moved.get(dir); ok && told(from+f.link.path[len(dir):]) {
 			return true
 		}
 	}

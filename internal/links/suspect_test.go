@@ -183,6 +183,34 @@ func TestRemember(t *testing.T) {
 	}
 }
 
+// TestRememberMoved: a directory that the remotes may take from its old name is
+// not told by that; what was told under the old name is.
+func TestRememberMoved(t *testing.T) {
+	const treeIn = name | dir | subtree | moved
+	a := attrs{file: inode{1, 2}, mode: unix.S_IFREG, nlink: 1, ctime: 100}
+	d := newDoubts(true)
+	d.remember(coalesce.Entry{Path: "old/d/told", Flags: content}, a, looks{since: 101})
+	d.remember(coalesce.Entry{Path: "new", From: "old", Flags: treeIn}, attrs{mode: unix.S_IFDIR}, looks{since: 200})
+	d.remember(coalesce.Entry{Path: "in", Flags: treeIn}, attrs{mode: unix.S_IFDIR}, looks{since: 200})
+	later := a
+	later.ctime++
+	for _, c := range []struct {
+		path string
+		a    attrs
+		want bool
+	}{
+		{"new/d/told", a, true},
+		{"new/d/told", later, false},
+		{"new/d/other", a, false},
+		{"newer/d/told", a, false},
+		{"in/d/any", a, true},
+	} {
+		if got := d.known(found{link{c.path, c.a.file}, c.a}); got != c.want {
+			t.Errorf("%q %+v: %v, want %v", c.path, c.a, got, c.want)
+		}
+	}
+}
+
 // TestFineKernel: a look makes the file's next time of change differ, however
 // soon that is.
 func TestFineKernel(t *testing.T) {

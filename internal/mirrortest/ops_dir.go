@@ -206,6 +206,46 @@ func opChain(h *History) {
 	h.rename(a, dir, name)
 }
 
+// opJumble lets two entries of one kind change their names, or one take the name
+// of the other, which goes, within a directory that moves before or after it.
+func opJumble(h *History) {
+	e := h.any(func(e *entry) bool { return e.kind == directory && len(e.kids) > 1 })
+	if e == nil {
+		return
+	}
+	a := pick(h, e.kids)
+	var others []*entry
+	for _, k := range e.kids {
+		if k != a && k.kind == a.kind && (k.ino == nil || k.ino != a.ino) {
+			others = append(others, k)
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	b := pick(h, others)
+	first := h.chance(50)
+	if first {
+		dir := h.home(e)
+		h.rename(e, dir, h.fresh(dir))
+	}
+	if h.chance(50) {
+		h.exchange(a, b)
+	} else {
+		name := b.name
+		if b.kind == directory {
+			h.removeAll(b)
+		} else {
+			h.unlink(b)
+		}
+		h.rename(a, e, name)
+	}
+	if !first {
+		dir := h.home(e)
+		h.rename(e, dir, h.fresh(dir))
+	}
+}
+
 // clear takes e away: by removal or, half the time, by a rename to another
 // name that stays in the tree.
 func (h *History) clear(e *entry) {
