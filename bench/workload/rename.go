@@ -5,14 +5,13 @@ import (
 	"fmt"
 )
 
-const renameBytes = 512
-
 // rename keeps as many files as it renames (and some more, empty ones): an
 // engine that mirrors a rename as a delete and a copy is not to look as if it
 // lost the tree.
 type rename struct {
 	name        string
 	files, dirs int // dirs of 1 means that all files lie in the renamed one
+	bytes       int // of each file
 }
 
 func (w rename) Name() string { return w.name }
@@ -22,7 +21,7 @@ func (w rename) Doc() string {
 	if w.dirs > 1 {
 		where = fmt.Sprintf("in %d directories on two levels below it", w.dirs)
 	}
-	return fmt.Sprintf("Renames one directory with %s files of %d bytes %s; a few more empty files stay.", thousands(w.files), renameBytes, where)
+	return fmt.Sprintf("Renames one directory with %s files of %d bytes %s; a few more empty files stay.", thousands(w.files), w.bytes, where)
 }
 
 func (w rename) dims(size Size) (files, dirs, kept, keptDirs int) {
@@ -38,9 +37,9 @@ func (w rename) Needs(size Size) Needs {
 	files, dirs, kept, keptDirs := w.dims(size)
 	n := Needs{
 		Remotes: 1,
-		Params:  fmt.Sprintf("files=%d dirs=%d bytes=%d kept=%d", files, dirs+1, renameBytes, kept),
+		Params:  fmt.Sprintf("files=%d dirs=%d bytes=%d kept=%d", files, dirs+1, w.bytes, kept),
 	}
-	moved, movedNodes := space(dirs+1, files, renameBytes)
+	moved, movedNodes := space(dirs+1, files, int64(w.bytes))
 	stay, stayNodes := space(keptDirs+1, kept, 0)
 	// Most engines send the new directory before they remove the old one.
 	n.Bytes, n.Inodes = 2*moved+stay, 2*movedNodes+stayNodes
@@ -49,7 +48,7 @@ func (w rename) Needs(size Size) Needs {
 
 func (w rename) Prepare(ctx context.Context, src string, size Size) error {
 	files, dirs, kept, keptDirs := w.dims(size)
-	if err := (forest{"site", dirs}).plant(ctx, src, size, files, renameBytes); err != nil {
+	if err := (forest{"site", dirs}).plant(ctx, src, size, files, w.bytes); err != nil {
 		return err
 	}
 	return forest{"kept", keptDirs}.plant(ctx, src, size, kept, 0)

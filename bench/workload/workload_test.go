@@ -79,7 +79,7 @@ func TestByName(t *testing.T) {
 			t.Errorf("the sentence of %s is none: %q", name, doc)
 		}
 	}
-	for _, want := range strings.Fields("latency burst churn saves delete rename10k rename100k mkdirs source bigfile " +
+	for _, want := range strings.Fields("latency burst churn saves delete rename10k rename100k rename1g mkdirs source bigfile " +
 		"appends samesecond mix fan1 fan4 fan16 slow dead idle100k idle1m dirs100k") {
 		if !seen[want] {
 			t.Errorf("workload %s is missing", want)
