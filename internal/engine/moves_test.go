@@ -156,7 +156,7 @@ func TestMovesOfLookalikes(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, d := range []string{"a", "b", "a/p", "a/q", "b/p", "b/q", "c"} {
+		for _, d := range []string{"a", "b", "a/p", "a/q", "b/p", "b/q", "c", "../outside"} {
 			file(d + "/f")
 			file(d + "/g")
 		}
@@ -170,6 +170,10 @@ func TestMovesOfLookalikes(t *testing.T) {
 			what   string
 			change func()
 		}{
+			{"inner ones after", func() { m.rename(t, "a", "o"); remove("o/q"); m.rename(t, "o/p", "o/q") }},
+			{"and there", func() { m.rename(t, "o", "a") }},
+			{"another comes in after", func() { m.rename(t, "a", "o"); remove("o/q"); m.rename(t, "../outside", "o/q") }},
+			{"and it", func() { m.rename(t, "o", "a") }},
 			{"swap", func() { m.rename(t, "a", "x"); m.rename(t, "b", "a"); m.rename(t, "x", "b") }},
 			{"one in the place of another", func() { remove("b"); m.rename(t, "a", "b") }},
 			{"inner ones first", func() { remove("b/q"); m.rename(t, "b/p", "b/q"); m.rename(t, "b", "d") }},
