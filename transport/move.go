@@ -67,8 +67,7 @@ func (r *Rsync) sendMove(ctx context.Context, b scheduler.Batch) scheduler.Resul
 	args = slices.Insert(args, last, "--link-dest="+r.cfg.Dest.oldPlace(b.From, b.To), "--no-links", "--no-D")
 	res, _ := sub.run(ctx, part, args, sending, nil)
 	if res.Class == scheduler.Permanent {
-		r.noMoves(ctx, res)
-		return r.carry(ctx, plain, nil)
+		return r.instead(ctx, plain, res)
 	}
 	for i, pe := range res.Failed {
 		res.Failed[i].Path = strings.Trim(b.To+"/"+pe.Path, "/")
@@ -92,19 +91,20 @@ func (r *Rsync) sendFuzzy(ctx context.Context, b scheduler.Batch) scheduler.Resu
 	// Names to be deleted are none of it.
 	res, _ := r.run(ctx, b, slices.Insert(r.args(b, false), 0, "--fuzzy"), sending, nil)
 	if res.Class == scheduler.Permanent {
-		r.noMoves(ctx, res)
-		return r.carry(ctx, plain, nil)
+		return r.instead(ctx, plain, res)
 	}
 	return res
 }
 
-// noMoves notes that the remote does not let us move anything: a daemon may
-// refuse the options.
-func (r *Rsync) noMoves(ctx context.Context, res scheduler.Result) {
-	if r.moves.Swap(false) {
+// instead sends a batch as if it were new. If the remote takes that, it does not
+// take moves, which ended as refused says: a daemon may refuse the options.
+func (r *Rsync) instead(ctx context.Context, plain scheduler.Batch, refused scheduler.Result) scheduler.Result {
+	res := r.carry(ctx, plain, nil)
+	if taken := res.Class == scheduler.OK || res.Class == scheduler.Partial; taken && r.moves.Swap(false) {
 		r.cfg.Log.WarnContext(ctx, "the remote does not take renames, so their data is sent again",
-			"remote", r.cfg.Dest.String(), "said", res.Message)
+			"remote", r.cfg.Dest.String(), "said", refused.Message)
 	}
+	return res
 }
 
 // at is the sender for the directory to below the root, open as dir, and its
