@@ -82,7 +82,7 @@ func BenchmarkRename(b *testing.B) {
 func (m *mirror) resend(b *testing.B, limit string) time.Duration {
 	b.Helper()
 	m.rename(b, "new", "old")
-	args := []string{"-a", "-r", "--files-from=-", "--from0", "--delete-missing-args", "--force"}
+	args := []string{"-a", "-r", "--files-from=-", "--from0", "--delete-missing-args", "--force", "--modify-window=-1"}
 	if limit != "" {
 		args = append(args, limit)
 	}
