@@ -85,6 +85,7 @@ var reasons = []reason{
 	why(`^protocol version mismatch -- is your shell clean\?`, permanent, "the login shell at %[1]s prints text before rsync starts: silence its start-up files"),
 	why(`^rsync: (?:\[\w+\] )?server sent "(.*)" rather than greeting`, permanent, "what answers at %[1]s is not an rsync daemon: check host and port"),
 	why(`^rsync: (?:\[\w+\] )?didn't get server startup line()`, transient, "%[1]s closed the connection before the daemon answered"),
+	why(`^rsync: (?:\[\w+\] )?did not see server greeting()`, transient, "%[1]s closed the connection before the daemon answered"),
 	why(`^rsync: (?:\[\w+\] )?getcwd\(\)`, permanent, "the source root is gone: cannot mirror to %[1]s"),
 	why(`^rsync: (?:\[sender\] )?change_dir "(.*)" failed`, permanent, "the source root cannot be entered: cannot mirror to %[1]s"),
 	why(`^rsync: (?:\[Receiver\] |\[receiver\] )?mkdir "(.*)".* failed: No such file or directory \(2\)`, permanent, "the parent directory of the destination %[1]s does not exist: make it there, or mount it"),
