@@ -13,7 +13,10 @@ const (
 	// long to send as it takes to compare it and to begin a file.
 	shardEntry = 16 << 10
 	// shardMin is the least that a shard should weigh, 16,384 entries or 256 MiB:
-	// below that a second connection takes longer than it saves.
+	// below that a second connection takes longer than it saves. With a daemon on
+	// the same two cores, two rsyncs took 0.48 of the time of one for 60,000 new
+	// files, four 0.46; when the daemon had them all, 0.98 and 1.01. Finding the
+	// shards took 1.4 µs an entry.
 	shardMin = 256 << 20
 	// shardParts is into how many parts of a shard's weight the tree is cut, so
 	// that the shards can be made equal.
