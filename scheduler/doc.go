@@ -17,8 +17,9 @@
 //     grow in a burst.
 //  4. build.go: looks each picked path up in the source (source.go), asks the
 //     kernel's times whether a flight can have met it (stamps.go) and makes one
-//     Batch of one Form of them; collapse.go and deepen.go shorten it, guard.go
-//     asks whether it may delete.
+//     Batch of one Form of them (bucket.go); moves.go takes what was renamed from
+//     its old name, collapse.go and deepen.go shorten the list, guard.go asks
+//     whether it may delete.
 //     large.go gives large files flights of their own. survey.go finds those that
 //     a wide run would take along, and shards.go divides full runs.
 //  5. pool.go: runs the Batch on the shared pool of cores×2+2.

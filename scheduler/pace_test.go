@@ -99,7 +99,7 @@ func TestPaceOfASenderSoonReady(t *testing.T) {
 	ready := 0
 	inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() (int, bool) { return ready, ready == 0 } }, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("a", "b", "c")
 		b.send(changed("a"))
 		b.quiet(0, 30*time.Millisecond)
@@ -123,10 +123,10 @@ func TestPaceOfASenderSoonReady(t *testing.T) {
 func TestPaceOfATrickle(t *testing.T) {
 	inBubble(t, 1, nil, func(b *bench) {
 		b.live()
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		b.write("a")
 		flights := func(d time.Duration) (n int) {
-			for begin := time.Now(); time.Since(begin) < d; time.Sleep(5 * time.Millisecond) {
+			for begin := time.Now(); time.Since(begin) < d; pass(5 * time.Millisecond) {
 				b.send(changed("a"))
 				select {
 				case c := <-b.senders[0].calls:
@@ -140,7 +140,7 @@ func TestPaceOfATrickle(t *testing.T) {
 		if n := flights(400 * time.Millisecond); n < 75 {
 			t.Errorf("%d flights for the first 80 changes", n)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		flights(2 * time.Second)
 		if n := flights(2 * time.Second); n < 90 || n > 110 {
 			t.Errorf("%d flights in two seconds of a long trickle", n)
