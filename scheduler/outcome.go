@@ -113,7 +113,10 @@ func (r *remote) count(f *flight, res Result) {
 	r.counts.Deleted += res.Stats.Deleted
 	f.made = res.Stats.Created
 	r.counts.WireBytes += res.Stats.Wire
-	r.speed.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
+	if form := f.batch.Form; form.Plain() == form {
+		// A move takes its time without the wire.
+		r.speed.learn(res.Stats.Wire, time.Duration(f.end-f.begun))
+	}
 	if f.big && (res.Class == OK || res.Class == Partial) {
 		r.speed.cuts = 0
 		r.speed.listed(f.bytes, res.Stats.Wire)

@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -96,8 +97,14 @@ func TestPaceOfPairs(t *testing.T) {
 
 // A Sender that is about to be ready is waited for, but not by a barrier.
 func TestPaceOfASenderSoonReady(t *testing.T) {
-	ready := 0
-	inBubble(t, 1, func(c *Config) { c.Remotes[0].Ready = func() (int, bool) { return ready, ready == 0 } }, func(b *bench) {
+	var ready atomic.Int64
+	tune := func(c *Config) {
+		c.Remotes[0].Ready = func() (int, bool) {
+			n := int(ready.Load())
+			return n, n == 0
+		}
+	}
+	inBubble(t, 1, tune, func(b *bench) {
 		b.live()
 		pass(time.Minute)
 		b.write("a", "b", "c")
@@ -105,13 +112,13 @@ func TestPaceOfASenderSoonReady(t *testing.T) {
 		b.quiet(0, 30*time.Millisecond)
 		b.send(changed("b"))
 		b.quiet(0, 30*time.Millisecond)
-		ready = 1
+		ready.Store(1)
 		begin := time.Now()
 		b.expect(0, "flat [a b]").ok()
 		if took := time.Since(begin); took > time.Duration(readyLook) {
 			t.Errorf("sent %v after the Sender was ready", took)
 		}
-		ready = 0
+		ready.Store(0)
 		b.send(changed("c"))
 		b.quiet(0, 30*time.Millisecond)
 		b.in <- coalesce.Change{Barriers: []uint64{1}}

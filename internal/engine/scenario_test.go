@@ -218,7 +218,7 @@ func (r *running) remote(name string) scheduler.Status {
 func TestRemotesAreStrangers(t *testing.T) {
 	m := newMirror(t, "auto")
 	slowDst := t.TempDir()
-	slow := mirrortest.StartDaemon(t, mirrortest.DaemonConfig{Modules: map[string]string{"m": slowDst}, BWLimit: 50})
+	slow := mirrortest.StartDaemon(t, mirrortest.DaemonConfig{Modules: map[string]string{"m": slowDst}})
 	deadDst := t.TempDir()
 	dead := mirrortest.StartDaemon(t, mirrortest.DaemonConfig{Modules: map[string]string{"m": deadDst}})
 	m.conf.Roots[0].Remotes = append(m.conf.Roots[0].Remotes,

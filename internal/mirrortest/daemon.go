@@ -30,9 +30,6 @@ type DaemonConfig struct {
 	Chroot bool
 	// MaxConnections limits each module's connections. Zero means no limit.
 	MaxConnections int
-	// BWLimit slows the daemon's side of each transfer, in KiB/s. Zero means
-	// no limit.
-	BWLimit int
 	// Global and Module are further lines of rsyncd.conf, for the head of the
 	// file and for every module. They come last, so they win.
 	Global, Module []string
@@ -87,11 +84,7 @@ func StartDaemon(tb testing.TB, cfg DaemonConfig) *Daemon {
 }
 
 func (d *Daemon) launch() (*child, error) {
-	argv := []string{d.rsync, "--daemon", "--no-detach", "--config=" + d.file("rsyncd.conf")}
-	if d.cfg.BWLimit > 0 {
-		argv = append(argv, fmt.Sprintf("--bwlimit=%d", d.cfg.BWLimit))
-	}
-	return serve(d.file("output"), d.port, "@RSYNCD:", argv...)
+	return serve(d.file("output"), d.port, "@RSYNCD:", d.rsync, "--daemon", "--no-detach", "--config="+d.file("rsyncd.conf"))
 }
 
 func (d *Daemon) config() string {

@@ -91,12 +91,13 @@ func TestDaemonRefuses(t *testing.T) {
 func TestDaemonFaults(t *testing.T) {
 	src, mod := t.TempDir(), t.TempDir()
 	must(t, os.WriteFile(src+"/big", make([]byte, 8<<20), 0o644))
-	d := StartDaemon(t, DaemonConfig{Modules: map[string]string{"m": mod}, BWLimit: 100})
+	d := StartDaemon(t, DaemonConfig{Modules: map[string]string{"m": mod}})
 	client := NeedProgram(t, "rsync")
 	begin := func() *exec.Cmd {
 		t.Helper()
 		before := d.Runs()
-		cmd := exec.Command(client, "-W", src+"/big", d.URL("m", ""))
+		// A daemon's own limit is for what it sends.
+		cmd := exec.Command(client, "-W", "--bwlimit=100", src+"/big", d.URL("m", ""))
 		must(t, cmd.Start())
 		for end := time.Now().Add(time.Minute); d.Runs() == before; time.Sleep(pollEvery) {
 			if time.Now().After(end) {
