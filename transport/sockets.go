@@ -19,8 +19,8 @@ var hurries = []time.Duration{2, 4, 6, 8, 11, 14, 18, 22, 27, 32, 38, 45}
 // without TCP_NODELAY writes twice before it reads, and its kernel keeps the
 // second until the first is acknowledged; ours would let 40 ms pass.
 //
-// Measured at a loopback daemon of rsync 3.5.0, from the start to a file of 1 KB
-// being there: 47 ms without, 6 to 8 ms with it.
+// Measured at a loopback daemon of rsync 3.5.0: a standby sends without that
+// pause when it is 45 ms old without it, and 7 to 13 ms old with it.
 func hurry(pid int, gone <-chan struct{}) {
 	begin := time.Now()
 	timer := time.NewTimer(0)
