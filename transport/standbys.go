@@ -336,8 +336,11 @@ func (s *standbys) makeRoom(ctx context.Context) bool {
 // it may have been its age.
 func (v *voyage) warm(ctx context.Context) (res scheduler.Result, refused, ok bool) {
 	b := v.batch
-	if v.errand != sending || b.Form != scheduler.Flat || hasChildren(b.Items) || b.MaxDelete == 0 || b.Keep || b.MaxSize > 0 {
-		return res, false, false
+	unlimited := b
+	unlimited.MaxDelete = -1
+	if v.errand != sending || b.Form != scheduler.Flat || b.MaxDelete == 0 ||
+		!slices.Equal(v.args(unlimited, false), v.args(plainBatch(-1), false)) {
+		return res, false, false // it needs other options
 	}
 	one := v.standbys.take(b)
 	if one == nil {
