@@ -13,6 +13,9 @@ const (
 	busyMark = 16
 	// atRest is how long no news makes an end of a burst.
 	atRest = int64(10 * time.Millisecond)
+	// pauseMax is how long a burst is waited for all the same, once it has lasted
+	// for more than one flight.
+	pauseMax = int64(100 * time.Millisecond)
 	// gapMin and gapMax bound the time from one flight to the next in a burst.
 	// It doubles from flight to flight, so that a long burst takes few of them.
 	gapMin = pairAfter
@@ -44,7 +47,7 @@ func (p *pace) heard(n int, now int64) {
 
 // busy reports whether a burst is under way.
 func (p *pace) busy(now int64) bool {
-	return now-p.last < atRest && p.level-(now-p.last) > busyMark*(1e9/busyRate)
+	return p.level-(now-p.last) > busyMark*(1e9/busyRate)
 }
 
 // next is when the next flight may begin, at the latest; more news may make it
@@ -52,7 +55,12 @@ func (p *pace) busy(now int64) bool {
 func (p *pace) next(now int64) int64 {
 	switch {
 	case p.busy(now):
-		return max(now, min(p.last+atRest, p.begun+p.gap))
+		rest := p.last + atRest
+		if p.gap > gapMin {
+			// A burst that goes on has pauses, on a busy machine longer ones.
+			rest = max(rest, p.begun+min(p.gap/2, pauseMax))
+		}
+		return max(now, min(rest, p.begun+p.gap))
 	case p.runs-(now-p.begun) > runBurst*(1e9/runRate):
 		return max(now, p.begun+1e9/runRate)
 	}

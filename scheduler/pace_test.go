@@ -65,7 +65,7 @@ func TestPaceInABurst(t *testing.T) {
 		}
 		begin = time.Now()
 		b.next(0).ok()
-		if took := time.Since(begin); took > time.Duration(atRest) {
+		if took := time.Since(begin); took > time.Duration(pauseMax) {
 			t.Errorf("the last was sent %v after the end", took)
 		}
 	})
