@@ -2,12 +2,9 @@ package transport
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/fansync/fansync/scheduler"
 )
@@ -38,6 +35,10 @@ func (r *Rsync) sendMove(ctx context.Context, b scheduler.Batch) scheduler.Resul
 	if !ok {
 		return r.carry(ctx, plain, nil)
 	}
+	before, err := r.quietWay(ctx, b.To)
+	if err != nil {
+		return r.carry(ctx, plain, nil)
+	}
 	var made scheduler.Result
 	if b.To != "" {
 		made = r.carry(ctx, scheduler.Batch{ID: b.ID, Items: []scheduler.Item{{Path: b.To}}, MaxDelete: b.MaxDelete}, nil)
@@ -53,8 +54,14 @@ func (r *Rsync) sendMove(ctx context.Context, b scheduler.Batch) scheduler.Resul
 	if b.Form == scheduler.MoveRacy && r.cfg.Dest.Kind == Local {
 		return r.carry(ctx, plain, nil)
 	}
-	dir, err := openBelow(r.cfg.OpenRoot, b.To)
+	dir, after, err := openWay(r.cfg.OpenRoot, b.To)
 	if err != nil {
+		return r.carry(ctx, plain, nil)
+	}
+	if !slices.Equal(before, after) {
+		// The first run may have seen a symlink at To, and the remote has that now:
+		// the second would go where it leads.
+		_ = dir.Close() // it was only opened
 		return r.carry(ctx, plain, nil)
 	}
 	sub := r.at(b.To, dir, filters)
@@ -132,23 +139,6 @@ func relative(b scheduler.Batch) scheduler.Batch {
 	}
 	b.Items = items
 	return b
-}
-
-// openBelow opens a directory below the root that is reached without symlinks.
-func openBelow(openRoot func() (*os.File, error), path string) (*os.File, error) {
-	root, err := openRoot()
-	if err != nil || path == "" {
-		return root, err
-	}
-	defer root.Close()
-	fd, err := unix.Openat2(int(root.Fd()), path, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open %q: %w", path, err)
-	}
-	return os.NewFile(uintptr(fd), path), nil
 }
 
 // oldPlace is the directory from, below the destination, as --link-dest names it
