@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -45,7 +46,17 @@ func startMirror(ctx context.Context, program, dir string) (*mirror, error) {
 	if m.daemon, err = startDaemon(ctx, dir, m.dst); err != nil {
 		return nil, err
 	}
-	if m.program, err = startChild(program, m.src, m.daemon.url()); err != nil {
+	args := []string{m.src, m.daemon.url()}
+	help, err := exec.CommandContext(ctx, program, "--help").CombinedOutput()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ask fansync for its flags: %w", err), m.stop())
+	}
+	// What waits connected would count as work, and be replaced while loads run.
+	// BASE may not know them yet.
+	if strings.Contains(string(help), "--standbys") {
+		args = append(args, "--standbys=0")
+	}
+	if m.program, err = startChild(program, args...); err != nil {
 		return nil, errors.Join(fmt.Errorf("start fansync: %w", err), m.stop())
 	}
 	if err := m.awaitProbe(ctx); err != nil {
